@@ -1,0 +1,1 @@
+"""Delivery: from topics to where people look. Imports schemas, never streams."""

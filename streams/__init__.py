@@ -1,0 +1,1 @@
+"""Compute: from touchpoints to people, sessions, carts and actions. Knows no sink."""

@@ -1,0 +1,1 @@
+"""The Faust app and its agents: the order of effects, no decisions."""

@@ -1,0 +1,1 @@
+"""Kafka without a cluster: an embedded broker, and a local one-node Kafka."""

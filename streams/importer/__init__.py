@@ -1,0 +1,1 @@
+"""History from files into Kafka, in event-time order and with clock ticks."""

@@ -1,0 +1,1 @@
+"""A synthetic shop with ground truth, worked out without the pipeline's code."""

@@ -1,0 +1,1 @@
+"""The independent answer: slow, offline, imports nothing of streams or sinks."""

@@ -1,0 +1,1 @@
+"""All tasks in one process under a seeded, hostile scheduler."""

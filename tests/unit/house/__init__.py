@@ -1,0 +1,1 @@
+"""The house itself: settings, packaging, deployment files, the command line."""
