@@ -1,0 +1,73 @@
+"""`throughline settings`: every setting with its value, its source and what it means."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streams.cli import context, panels
+
+if TYPE_CHECKING:
+    from streams.settings import Entry
+
+MASK = "********"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the root."""
+    app.command("settings", rich_help_panel=panels.OPERATE)(print_settings)
+
+
+def print_settings(
+    ctx: typer.Context,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
+) -> None:
+    """Print every setting: its value, where it came from, what it means.
+
+    Example: throughline --settings deploy/throughline.toml settings
+    """
+    from streams.settings import entries
+
+    found = entries(context.root(ctx).settings_file, os.environ)
+    if as_json:
+        _print_json(found)
+    else:
+        _print_table(found)
+
+
+def _shown(entry: Entry) -> Any:
+    return MASK if entry.is_secret else entry.value
+
+
+def _print_json(found: list[Entry]) -> None:
+    import json
+
+    from streams.settings import variable
+
+    rows = [
+        {
+            "setting": f"{entry.section}.{entry.key}",
+            "value": _shown(entry),
+            "source": entry.source,
+            "variable": variable(entry.section, entry.key),
+            "allowed": entry.allowed,
+            "description": entry.description,
+        }
+        for entry in found
+    ]
+    typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+
+
+def _print_table(found: list[Entry]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("setting", "value", "source", "meaning", box=None, pad_edge=False)
+    for entry in found:
+        name = f"{entry.section}.{entry.key}"
+        table.add_row(*(Text(str(cell)) for cell in (name, _shown(entry), entry.source, entry.description)))
+    Console().print(table)

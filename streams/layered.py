@@ -1,0 +1,187 @@
+"""A typed model read from layers: its defaults, then one TOML file, then the environment; the last one wins.
+
+Whatever is wrong is gathered and said at once, with its source, what is allowed and what was probably meant.
+Knows no setting by name: `streams.settings` says which there are.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+Source = str
+"""Where a value came from: `<file>: section.key` or the name of an environment variable."""
+
+
+class SettingsError(ValueError):
+    """Everything that is wrong with the settings, at once: one line a problem, each with its source."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint to put behind a refused name; empty if nothing known is near it."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f", did you mean {near[0]}?" if near else ""
+
+
+def sections_of(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """The tables of the file by name: a model of models."""
+    return {
+        name: field.annotation
+        for name, field in model.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    }
+
+
+def allowed(section: type[BaseModel], key: str) -> str:
+    """In words, what one field may be."""
+    return _in_words(_schema(section, key))
+
+
+def _schema(section: type[BaseModel], key: str) -> dict[str, Any]:
+    schema: dict[str, Any] = section.model_json_schema()["properties"][key]
+    return schema
+
+
+def _in_words(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return "one of " + ", ".join(schema["enum"])
+    if schema["type"] == "array":
+        return "a list of names"
+    if schema["type"] == "object":
+        return "whole numbers by name"
+    if "pattern" in schema:
+        return f"text like {schema['default']!r}" if schema["default"] else "an http(s) URL or nothing"
+    kinds = {"integer": "a whole number", "number": "a number", "string": "text"}
+    return kinds[schema["type"]] + _bounds(schema)
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "minLength": "of length"}
+    return "".join(f" {word} {schema[bound]:,}" for bound, word in words.items() if bound in schema)
+
+
+class Layers(Generic[Model]):
+    """One pass over file and environment: values, where each came from, and whatever is wrong.
+
+    `settings` is the model, `sources` has each `(section, key)` that is no default. Raises SettingsError.
+    """
+
+    def __init__(
+        self,
+        model: type[Model],
+        toml: Path | None,
+        *,
+        environ: Mapping[str, str],
+        prefix: str,
+        not_settings: Iterable[str] = (),
+    ) -> None:
+        self.sources: dict[tuple[str, str], Source] = {}
+        self._values: dict[str, dict[str, Any]] = {}
+        self._problems: list[str] = []
+        self._prefix = prefix
+        self._sections = sections_of(model)
+        if toml is not None:
+            self._read_file(toml)
+        self._read_environment({name: environ[name] for name in sorted(environ) if name not in not_settings})
+        self.settings = self._validated(model)
+
+    def _read_file(self, path: Path) -> None:
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            self._problems.append(f"{path}: cannot be read: {error.strerror}")
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            self._problems.append(f"{path}: is no TOML: {error}")
+        else:
+            for section, table in tables.items():
+                self._read_table(path, section, table=table)
+
+    def _read_table(self, path: Path, section: str, *, table: object) -> None:
+        if section not in self._sections:
+            hint = did_you_mean(section, self._sections) or f"; known are {', '.join(self._sections)}"
+            self._problems.append(f"{path}: [{section}] is unknown{hint}")
+        elif not isinstance(table, dict):
+            self._problems.append(f"{path}: {section} must be a table, [{section}]")
+        else:
+            for key, value in table.items():
+                source = f"{path}: {section}.{key}"
+                if key in (known := self._sections[section].model_fields):
+                    self._take(section, key, value=value, source=source)
+                else:
+                    hint = did_you_mean(key, known) or f"; known are {', '.join(known)}"
+                    self._problems.append(f"{source}: is unknown{hint}")
+
+    def _read_environment(self, environ: Mapping[str, str]) -> None:
+        known = {
+            f"{self._prefix}{section}_{key}".upper(): (section, key)
+            for section, fields in self._sections.items()
+            for key in fields.model_fields
+        }
+        for name, text in environ.items():
+            if name in known:
+                section, key = known[name]
+                value = _unpacked(text, allowed(self._sections[section], key))
+                self._take(section, key, value=value, source=name)
+            elif name.startswith(self._prefix):
+                self._problems.append(f"{name}: is unknown{did_you_mean(name, known)}")
+
+    def _take(self, section: str, key: str, *, value: object, source: Source) -> None:
+        self._values.setdefault(section, {})[key] = value
+        self.sources[section, key] = source
+
+    def _validated(self, model: type[Model]) -> Model:
+        try:
+            settings = model.model_validate(self._values)
+        except ValidationError as error:
+            raise SettingsError([*self._problems, *self._explained(error)]) from None
+        if self._problems:
+            raise SettingsError(self._problems)
+        return settings
+
+    def _explained(self, error: ValidationError) -> Iterator[str]:
+        for detail in error.errors(include_url=False):
+            section, key, *inside = (str(part) for part in detail["loc"])
+            where = self.sources[section, key] + "".join(f".{part}" for part in inside)
+            if detail["type"] == "value_error":
+                yield f"{where}: {detail['ctx']['error']}"
+            else:
+                yield f"{where}: {_refused(_schema(self._sections[section], key), detail['input'])}"
+
+
+def _refused(schema: Mapping[str, Any], value: object) -> str:
+    hint = did_you_mean(str(value), schema.get("enum", ()))
+    return f"{value!r} is not allowed{hint}; it must be {_in_words(schema)}"
+
+
+def _unpacked(text: str, shape: str) -> object:
+    """What a text of the environment stands for.
+
+    A list is `a,b` or `["a","b"]`, numbers by name are `web=900,app=60` or `{"web":900}`.
+    """
+    if shape == "a list of names":
+        return _from_json(text, "[") or [part.strip() for part in text.split(",") if part.strip()]
+    if shape == "whole numbers by name":
+        pairs = (part.partition("=") for part in text.split(",") if part.strip())
+        return _from_json(text, "{") or {name.strip(): number.strip() for name, _, number in pairs}
+    return text
+
+
+def _from_json(text: str, opening: str) -> object:
+    if not text.lstrip().startswith(opening):
+        return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return None

@@ -1,0 +1,282 @@
+"""Every setting of Throughline: its name, type, bounds, default and meaning, in one place.
+
+The environment (`THROUGHLINE_<SECTION>_<KEY>`) wins over the file, the file over the defaults. Must not know
+what a room does with a value, and opens nothing but the file it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from schemas.catalog import CHANNELS
+from streams.layered import Layers, SettingsError, Source, allowed, did_you_mean, sections_of
+
+__all__ = ["NOT_SETTINGS", "PREFIX", "Entry", "Settings", "SettingsError", "entries", "load", "variable"]
+
+PREFIX = "THROUGHLINE_"
+
+# Names with our prefix that are no settings: they say where to look, or how to test.
+NOT_SETTINGS = {
+    "THROUGHLINE_SETTINGS": "path of the settings file, like --settings",
+    "THROUGHLINE_SHARED_DATA": "tests: folder of the public data sets",
+    "THROUGHLINE_REQUIRE": "tests: what may not be skipped (kafka, data)",
+    "THROUGHLINE_SEED": "tests: repeats a run",
+}
+
+Names = TypeVar("Names", bound=Iterable[str])
+
+
+def _known_channels(names: Names) -> Names:
+    for name in names:
+        if name not in CHANNELS:
+            hint = did_you_mean(name, CHANNELS)
+            raise ValueError(f"{name!r} is no channel{hint}; channels are {', '.join(CHANNELS)}")
+    return names
+
+
+def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"each name once, but {', '.join(twice)} stands there more than once")
+    return names
+
+
+Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+IdentifierType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Channels = Annotated[tuple[str, ...], AfterValidator(_known_channels), AfterValidator(_unique)]
+Seconds = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """One table of the settings file: frozen, nothing unknown, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class App(Section):
+    """Who this installation is."""
+
+    name: Name = Field(
+        default="throughline", description="Consumer group of the workers; the sink's is `<name>-sink`."
+    )
+
+
+class Kafka(Section):
+    """The broker, and the shape of the topics on it."""
+
+    bootstrap_servers: str = Field(
+        default="127.0.0.1:9092",
+        pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$",
+        description="Where the brokers are: `host:port`, several with commas.",
+    )
+    partitions: int = Field(default=4, ge=1, le=1024, description="Partitions of every topic: as many tasks.")
+    replication_factor: int = Field(
+        default=1, ge=1, le=15, description="Copies of every topic that `topics create` asks for."
+    )
+    max_record_bytes: int = Field(
+        default=983_040,
+        ge=1_024,
+        le=67_108_864,
+        description="A larger record becomes a dead letter before it reaches the broker.",
+    )
+
+
+class Registry(Section):
+    """Where schema ids come from."""
+
+    url: str = Field(
+        default="",
+        pattern=r"^$|^https?://[^\s/]+",
+        description="Confluent-compatible Schema Registry; empty: the ids kept with the schemas.",
+    )
+
+
+class Worker(Section):
+    """How a worker reads, commits and reports."""
+
+    processing_guarantee: Literal["at_least_once", "exactly_once"] = Field(
+        default="at_least_once",
+        description="What a crash may cause: repeats that ids make recognisable, or nothing.",
+    )
+    clock: Literal["live", "replay"] = Field(
+        default="live",
+        description="What moves timers: append times of records, or the ticks of an import or a simulation.",
+    )
+    batch_records: int = Field(
+        default=2_000, ge=1, le=100_000, description="A micro-batch holds at most so many records,"
+    )
+    batch_bytes: int = Field(default=1_048_576, ge=1_024, description="and at most so many bytes.")
+    poll_ms: int = Field(
+        default=20, ge=1, le=60_000, description="How long a poll waits for a first record, in milliseconds."
+    )
+    max_dead_share: float = Field(
+        default=0.5,
+        ge=0.0,
+        le=1.0,
+        description="A larger share of dead letters in the records lately read stops the worker.",
+    )
+    metrics_port: Port = Field(default=0, description="Port of the Prometheus metrics; 0: none.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="WARNING", description="The least severe log record that is written."
+    )
+
+
+class Identity(Section):
+    """What identifies a person."""
+
+    ranks: Annotated[tuple[IdentifierType, ...], Field(min_length=1), AfterValidator(_unique)] = Field(
+        default=("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id"),
+        description="Identifier types, the strongest first. A person's state lives under the strongest.",
+    )
+
+
+class Sessions(Section):
+    """When a visit ends."""
+
+    gap_s: Seconds = Field(
+        default=1_800, description="A session ends after so many seconds without a touchpoint."
+    )
+    gaps_s: Annotated[dict[str, Seconds], AfterValidator(_known_channels)] = Field(
+        default={}, description="The same for single channels: `web = 900`."
+    )
+
+
+class Carts(Section):
+    """When a cart counts as abandoned, and as recovered."""
+
+    abandon_after_s: Seconds = Field(
+        default=1_800, description="A cart is abandoned after so many seconds without its owner."
+    )
+    recovery_s: Seconds = Field(
+        default=259_200, description="A purchase within so many seconds after the action recovers the cart."
+    )
+
+
+class Actions(Section):
+    """When an action is decided, and how long it is good for."""
+
+    timer_lateness_s: int = Field(
+        default=10,
+        ge=0,
+        description="A timer waits so many seconds more, for records that are still on their way into Kafka.",
+    )
+    max_age_s: Seconds = Field(
+        default=86_400,
+        description="An action decided later than this after its due time is historical: never sent.",
+    )
+    expires_s: Seconds = Field(
+        default=86_400, description="An action is worth sending for so many seconds after its due time."
+    )
+    channels: Channels = Field(
+        default=("email", "sms", "push"), description="Channels to reach a person, the preferred first."
+    )
+
+
+class ClickHouse(Section):
+    """The warehouse, over its HTTP interface."""
+
+    url: HttpUrl = Field(
+        default="http://127.0.0.1:8123", description="HTTP interface of ClickHouse, embedded or a server."
+    )
+    user: str = Field(default="throughline", min_length=1, description="User of the sink and of queries.")
+    password: str = Field(
+        default="throughline",
+        repr=False,
+        json_schema_extra={"secret": True},
+        description="The user's password.",
+    )
+    database: str = Field(
+        default="throughline",
+        pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$",
+        description="Database of all tables and views.",
+    )
+
+
+class Sink(Section):
+    """How the sink cuts its chunks."""
+
+    chunk_rows: int = Field(
+        default=100_000, ge=1, le=10_000_000, description="A chunk is inserted when it holds so many rows,"
+    )
+    chunk_s: float = Field(
+        default=1.0, gt=0.0, le=3_600.0, description="or when its first row is so many seconds old."
+    )
+
+
+class Warehouse(Section):
+    """The embedded ClickHouse."""
+
+    directory: str = Field(
+        default="", description="Where it keeps its data; empty: it has to be named on the command line."
+    )
+    port: Port = Field(
+        default=8123, description="Port of its HTTP interface, on loopback only; 0: any free one."
+    )
+
+
+class Settings(Section):
+    """All of them. `load` makes one; nobody changes it."""
+
+    app: App = Field(default_factory=App)
+    kafka: Kafka = Field(default_factory=Kafka)
+    registry: Registry = Field(default_factory=Registry)
+    worker: Worker = Field(default_factory=Worker)
+    identity: Identity = Field(default_factory=Identity)
+    sessions: Sessions = Field(default_factory=Sessions)
+    carts: Carts = Field(default_factory=Carts)
+    actions: Actions = Field(default_factory=Actions)
+    clickhouse: ClickHouse = Field(default_factory=ClickHouse)
+    sink: Sink = Field(default_factory=Sink)
+    warehouse: Warehouse = Field(default_factory=Warehouse)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One setting as it stands, for people: `throughline settings` prints these."""
+
+    section: str
+    key: str
+    value: Any
+    source: Source
+    allowed: str
+    description: str
+    is_secret: bool
+
+
+def variable(section: str, key: str) -> str:
+    """The environment variable of one setting."""
+    return f"{PREFIX}{section}_{key}".upper()
+
+
+def load(toml: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Defaults, then the file (if any), then the environment. Raises SettingsError naming every problem."""
+    return _layers(toml, environ).settings
+
+
+def entries(toml: Path | None, environ: Mapping[str, str]) -> list[Entry]:
+    """Every setting with value, source and description, in the order of the file. Raises as `load` does."""
+    layers = _layers(toml, environ)
+    return [
+        Entry(
+            section=section,
+            key=key,
+            value=getattr(getattr(layers.settings, section), key),
+            source=layers.sources.get((section, key), "default"),
+            allowed=allowed(model, key),
+            description=field.description or "",
+            is_secret=isinstance(field.json_schema_extra, dict) and "secret" in field.json_schema_extra,
+        )
+        for section, model in sections_of(Settings).items()
+        for key, field in model.model_fields.items()
+    ]
+
+
+def _layers(toml: Path | None, environ: Mapping[str, str]) -> Layers[Settings]:
+    return Layers(Settings, toml, environ=environ, prefix=PREFIX, not_settings=NOT_SETTINGS)
