@@ -63,11 +63,21 @@ def _print_json(found: list[Entry]) -> None:
 
 def _print_table(found: list[Entry]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table("setting", "value", "source", "meaning", box=None, pad_edge=False)
+    columns = (Column("setting", no_wrap=True), *(Column(name, overflow="fold") for name in ("value", "source")))
+    table = Table(*columns, "meaning", box=None, pad_edge=False)
     for entry in found:
-        name = f"{entry.section}.{entry.key}"
-        table.add_row(*(Text(str(cell)) for cell in (name, _shown(entry), entry.source, entry.description)))
+        cells = (f"{entry.section}.{entry.key}", _in_line(_shown(entry)), entry.source, entry.description)
+        table.add_row(*(Text(cell) for cell in cells))
     Console().print(table)
+
+
+def _in_line(value: Any) -> str:
+    """As the environment would spell it."""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, dict):
+        return ",".join(f"{name}={number}" for name, number in value.items())
+    return str(value)

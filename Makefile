@@ -1,0 +1,52 @@
+# Needs Python 3.11 or newer and nothing else; every word makes its own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# Tests share the machine with what they start (broker, workers, warehouse): two processes are enough.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+.DEFAULT_GOAL := help
+.PHONY: help setup fmt check test test-all demo bench
+
+help:
+	@echo "make setup     Create $(VENV) and install Throughline with the pinned set of dependencies."
+	@echo "make fmt       Format the code, and mend what ruff can mend."
+	@echo "make check     Format, lint, types, import contracts, schema compatibility (under 30 s)."
+	@echo "make test      Every test that needs no real Kafka and is not slow (under 5 min)."
+	@echo "make test-all  Every test; those on a real Kafka need Java 17 and Maven, or a broker that is up."
+	@echo "make demo      A simulated shop day, everything embedded, compared with its ground truth."
+	@echo "make bench     What it costs: touchpoints a second and core, microseconds a step."
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Throughline needs Python 3.11 or newer, not " + sys.version.split()[0] + "; choose one with: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the pinned dependencies (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+fmt: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/throughline schemas check
+
+test: $(INSTALLED)
+	$(PYTEST) -m "not kafka and not slow and not bench"
+
+test-all: $(INSTALLED)
+	$(PYTEST) -m "not kafka and not bench"
+	$(BIN)/python -m pytest -m "kafka and not bench"
+
+demo: $(INSTALLED)
+	@$(BIN)/throughline demo
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m tests.bench
