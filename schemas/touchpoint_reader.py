@@ -1,0 +1,293 @@
+"""Reading touchpoints by hand, in steps: the hot head of every record, the rest of the envelope of few.
+
+For records of a channel's current schema only; `codec.as_current` brings any other version into it. Every
+function raises CodecError and nothing else, whatever the bytes. Values equal fastavro's.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, TypeAlias
+
+from schemas.catalog import CHANNELS
+from schemas.layout import OWN_FIELDS, Kind
+from schemas.wire import read_count, read_end, read_long, read_text, unreadable, wrong_type
+
+__all__ = [
+    "TYPES", "Campaign", "Commerce", "Head", "Item",
+    "check_rest", "read_commerce", "read_head", "read_identifiers",
+]  # fmt: skip
+
+Head: TypeAlias = tuple[str, str, str, str, int, int, bytes, int]
+"""(message_id, type, event, channel, occurred_ms, received_ms, identifiers_raw, end).
+
+`identifiers_raw` is the Avro map as it stands in the record, for callers that remember maps they have seen;
+`end` is where `read_commerce` and `check_rest` go on.
+"""
+
+TYPES: Final = ("track", "identify", "page", "screen", "group", "alias")
+"""Segment's calls."""
+
+_TYPE_BY_BYTES: Final = {name.encode(): name for name in TYPES}
+_CHANNEL_BY_BYTES: Final = {name.encode(): name for name in CHANNELS}
+
+# What DateTime64(3) of ClickHouse can hold: a time outside is none, one inside is up to the clock rules.
+_EARLIEST_MS: Final = -2_208_988_800_000
+_LATEST_MS: Final = 10_413_791_999_999
+
+
+class Item(NamedTuple):
+    """One product line."""
+
+    product_id: str
+    name: str
+    category: str
+    quantity: int
+    price_micros: int
+
+
+class Campaign(NamedTuple):
+    """What brought the customer here."""
+
+    source: str | None
+    medium: str | None
+    name: str | None
+    term: str | None
+    content: str | None
+
+
+class Commerce(NamedTuple):
+    """The rest of the envelope; `end` is where the channel's own fields begin."""
+
+    cart_id: str | None
+    order_id: str | None
+    items: tuple[Item, ...]
+    revenue_micros: int | None
+    currency: str | None
+    campaign: Campaign | None
+    location_id: str | None
+    end: int
+
+
+# The continuation bits of five varint bytes, as they sum up below.
+_SIX_BYTES: Final = 128 * (1 + (1 << 7) + (1 << 14) + (1 << 21) + (1 << 28))
+
+
+def read_head(value: bytes, at: int = 5) -> Head:
+    """The hot head of a touchpoint; raises CodecError.
+
+    Takes the shape nearly every record has (strings under 64 bytes, times from 1970-07 to 2039, one map
+    block) for granted, notes whatever contradicts it, and reads again with care if something did.
+    """
+    start = at
+    try:
+        size = value[at]
+        odd = size
+        at += 1
+        end = at + (size >> 1)
+        message_id = str(value[at:end], "utf-8")
+        size = value[end]
+        odd |= size
+        at = end + 1
+        end = at + (size >> 1)
+        kind = _TYPE_BY_BYTES[value[at:end]]
+        size = value[end]
+        odd |= size
+        at = end + 1
+        end = at + (size >> 1)
+        event = str(value[at:end], "utf-8")
+        size = value[end]
+        odd |= size
+        at = end + 1
+        end = at + (size >> 1)
+        channel = _CHANNEL_BY_BYTES[value[at:end]]
+        at = end + 12
+        a, b, c, d, e, f, g, h, i, j, k, m = value[end:at]
+        raw_from = at
+        size = value[at]
+        odd |= size | ~(a & b & c & d & e & g & h & i & j & k) & 128 | f & 128 | m & 128 | a & 1 | g & 1
+        at += 1
+        if size:
+            # A zigzag count is twice the entries: just the number of strings.
+            for _ in range(size):
+                size = value[at]
+                odd |= size
+                at += 1 + (size >> 1)
+            if value[at]:
+                return _read_any_head(value, start)
+            at += 1
+        if odd & 129 or not message_id:
+            return _read_any_head(value, start)
+    except (IndexError, ValueError, KeyError):
+        return _read_any_head(value, start)
+    occurred_ms = (a + (b << 7) + (c << 14) + (d << 21) + (e << 28) + (f << 35) - _SIX_BYTES) >> 1
+    received_ms = (g + (h << 7) + (i << 14) + (j << 21) + (k << 28) + (m << 35) - _SIX_BYTES) >> 1
+    return message_id, kind, event, channel, occurred_ms, received_ms, value[raw_from:at], at
+
+
+def _read_any_head(value: bytes, at: int) -> Head:
+    """As `read_head`, for every shape Avro allows."""
+    try:
+        message_id, at = read_text(value, at)
+        kind, at = read_text(value, at)
+        event, at = read_text(value, at)
+        channel, at = read_text(value, at)
+        occurred_ms, at = read_long(value, at)
+        received_ms, at = read_long(value, at)
+        end = _skip_text_map(value, at)
+    except (IndexError, UnicodeDecodeError) as error:
+        raise unreadable("the head of a touchpoint") from error
+    if not message_id:
+        raise wrong_type("message_id is empty")
+    if kind not in TYPES:
+        raise wrong_type("type is none of Segment's calls")
+    if channel not in CHANNELS:
+        raise wrong_type("channel is none of ours")
+    if not _EARLIEST_MS <= occurred_ms <= _LATEST_MS or not _EARLIEST_MS <= received_ms <= _LATEST_MS:
+        raise wrong_type("a time outside 1900 to 2299")
+    return message_id, kind, event, channel, occurred_ms, received_ms, value[at:end], end
+
+
+def _skip_text_map(value: bytes, at: int) -> int:
+    """Where a map of strings ends."""
+    while True:
+        count, at = read_count(value, at)
+        if not count:
+            return at
+        for _ in range(2 * count):
+            _, at = read_end(value, at)
+
+
+def read_identifiers(identifiers_raw: bytes) -> dict[str, str]:
+    """Type to value, of a head's `identifiers_raw`; raises CodecError."""
+    found: dict[str, str] = {}
+    at = 0
+    try:
+        while True:
+            count, at = read_count(identifiers_raw, at)
+            if not count:
+                break
+            for _ in range(count):
+                name, at = read_text(identifiers_raw, at)
+                found[name], at = read_text(identifiers_raw, at)
+    except (IndexError, UnicodeDecodeError) as error:
+        raise unreadable("identifiers") from error
+    if at != len(identifiers_raw):
+        raise unreadable("bytes behind the identifiers")
+    return found
+
+
+def _read_branch(value: bytes, at: int) -> tuple[bool, int]:
+    """Whether a nullable field has a value."""
+    byte = value[at]
+    if byte == 0:
+        return False, at + 1
+    if byte == 2:
+        return True, at + 1
+    # An index may be spelled in more bytes than it needs.
+    branch, at = read_long(value, at)
+    if branch not in (0, 1):
+        raise unreadable("a union branch that does not exist")
+    return branch == 1, at
+
+
+def _read_nullable_text(value: bytes, at: int) -> tuple[str | None, int]:
+    present, at = _read_branch(value, at)
+    return read_text(value, at) if present else (None, at)
+
+
+def _read_nullable_long(value: bytes, at: int) -> tuple[int | None, int]:
+    present, at = _read_branch(value, at)
+    return read_long(value, at) if present else (None, at)
+
+
+def _read_item(value: bytes, at: int) -> tuple[Item, int]:
+    product_id, at = read_text(value, at)
+    name, at = read_text(value, at)
+    category, at = read_text(value, at)
+    quantity, at = read_long(value, at)
+    price_micros, at = read_long(value, at)
+    return Item(product_id, name, category, quantity, price_micros), at
+
+
+def _read_items(value: bytes, at: int) -> tuple[tuple[Item, ...], int]:
+    items: list[Item] = []
+    while True:
+        count, at = read_count(value, at)
+        if not count:
+            return tuple(items), at
+        for _ in range(count):
+            item, at = _read_item(value, at)
+            items.append(item)
+
+
+def _read_campaign(value: bytes, at: int) -> tuple[Campaign | None, int]:
+    present, at = _read_branch(value, at)
+    if not present:
+        return None, at
+    source, at = _read_nullable_text(value, at)
+    medium, at = _read_nullable_text(value, at)
+    name, at = _read_nullable_text(value, at)
+    term, at = _read_nullable_text(value, at)
+    content, at = _read_nullable_text(value, at)
+    return Campaign(source, medium, name, term, content), at
+
+
+def read_commerce(value: bytes, end: int) -> Commerce:
+    """The rest of the envelope, from where the head ended; raises CodecError."""
+    try:
+        cart_id, at = _read_nullable_text(value, end)
+        order_id, at = _read_nullable_text(value, at)
+        items, at = _read_items(value, at)
+        revenue_micros, at = _read_nullable_long(value, at)
+        currency, at = _read_nullable_text(value, at)
+        campaign, at = _read_campaign(value, at)
+        location_id, at = _read_nullable_text(value, at)
+    except (IndexError, UnicodeDecodeError) as error:
+        raise unreadable("the envelope of a touchpoint") from error
+    return Commerce(cart_id, order_id, items, revenue_micros, currency, campaign, location_id, at)
+
+
+# Seven absent fields of the envelope, every own field at its default, no properties: a zero byte each.
+_BARE_REST: Final = {channel: bytes(7 + len(OWN_FIELDS[channel]) + 1) for channel in CHANNELS}
+_OWN_KINDS: Final = {channel: tuple(kind for _, kind in OWN_FIELDS[channel]) for channel in CHANNELS}
+
+
+def check_rest(value: bytes, end: int, channel: str) -> None:
+    """That behind the head comes the rest of one whole record of this channel, nothing else; or CodecError.
+
+    For before `codec.stitch`: bytes appended to a broken record would spoil the block it is landed in.
+    """
+    if value[end:] == _BARE_REST[channel]:
+        return
+    at = read_commerce(value, end).end
+    try:
+        for kind in _OWN_KINDS[channel]:
+            at = _check_own(value, at, kind)
+        while True:
+            count, at = read_count(value, at)
+            if not count:
+                break
+            for _ in range(2 * count):
+                _, at = read_text(value, at)
+    except (IndexError, UnicodeDecodeError) as error:
+        raise unreadable(f"the own fields of a {channel} touchpoint") from error
+    if at != len(value):
+        raise unreadable("bytes behind the record")
+
+
+def _check_own(value: bytes, at: int, kind: Kind) -> int:
+    """Where an own field ends."""
+    if kind is Kind.BOOLEAN:
+        if value[at] > 1:
+            raise unreadable("a boolean that is neither")
+        return at + 1
+    present, at = _read_branch(value, at)
+    if not present:
+        return at
+    if kind is Kind.TEXT:
+        return read_text(value, at)[1]
+    if kind is Kind.LONG:
+        return read_long(value, at)[1]
+    if at + 8 > len(value):
+        raise unreadable("a number cut off")
+    return at + 8

@@ -1,0 +1,229 @@
+"""Writing the hot records by hand: touchpoints (feeders), what stitching appends, sessions.
+
+Every function gives the very bytes fastavro would; whatever else is written goes through `codec.encode`.
+Values of a wrong type and names the schema does not have raise CodecError(wrong_type).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NotRequired, TypedDict
+
+from schemas.catalog import CHANNELS, TOUCHPOINTS_TOPIC, Catalog
+from schemas.layout import ENVELOPE_NAMES, OWN_FIELDS, Kind
+from schemas.wire import frame, long_bytes, text_bytes, wrong_type
+
+__all__ = [
+    "ItemFields", "SessionFields", "TouchpointFields",
+    "encode_session", "encode_touchpoint", "stitch", "stitched_suffix",
+]  # fmt: skip
+
+
+class ItemFields(TypedDict):
+    """One product line, as a feeder gives it."""
+
+    product_id: str
+    name: NotRequired[str]
+    category: NotRequired[str]
+    quantity: NotRequired[int]
+    price_micros: NotRequired[int]
+
+
+class TouchpointFields(TypedDict):
+    """The envelope as a feeder gives it; times are epoch-ms. The channel's own fields go beside these."""
+
+    message_id: str
+    type: str
+    event: str
+    channel: str
+    occurred_at: int
+    received_at: int
+    identifiers: Mapping[str, str]
+    cart_id: NotRequired[str | None]
+    order_id: NotRequired[str | None]
+    items: NotRequired[Iterable[ItemFields]]
+    revenue_micros: NotRequired[int | None]
+    currency: NotRequired[str | None]
+    campaign: NotRequired[Mapping[str, str | None] | None]
+    location_id: NotRequired[str | None]
+    properties: NotRequired[Mapping[str, str]]
+
+
+class SessionFields(TypedDict):
+    """A record of `sessions`; times are epoch-ms."""
+
+    session_id: str
+    profile_id: str
+    revision: int
+    started_at: int
+    ended_at: int
+    touchpoints: int
+    channels: Iterable[str]
+    orders: int
+    revenue_micros: int
+    is_final: bool
+    is_retracted: bool
+    retracted_into: str | None
+
+
+_ENVELOPE: Final = frozenset(ENVELOPE_NAMES)
+_FRAMES: Final = {
+    channel: frame(Catalog.embedded().id_of(TOUCHPOINTS_TOPIC + channel), b"") for channel in CHANNELS
+}
+_BARE_TAIL: Final = {channel: bytes(len(OWN_FIELDS[channel]) + 1) for channel in CHANNELS}
+_NAMES: Final = {
+    channel: _ENVELOPE | {name for name, _ in OWN_FIELDS[channel]} | {"properties"} for channel in CHANNELS
+}
+_SESSION_FRAME: Final = frame(Catalog.embedded().id_of("sessions"), b"")
+_BOOLEAN: Final = {False: b"\0", True: b"\1"}
+_DOUBLE: Final = struct.Struct("<d")
+_CAMPAIGN: Final = ("source", "medium", "name", "term", "content")
+
+
+def encode_touchpoint(record: Mapping[str, Any], *, schema_id: int | None = None) -> bytes:
+    """A framed touchpoint of `record["channel"]`; `schema_id` where a registry gave the schema another id."""
+    try:
+        channel = record["channel"]
+        framing = _FRAMES[channel] if schema_id is None else frame(schema_id, b"")
+        get = record.get
+        head = (
+            framing,
+            text_bytes(record["message_id"]),
+            text_bytes(record["type"]),
+            text_bytes(record["event"]),
+            text_bytes(channel),
+            long_bytes(record["occurred_at"]),
+            long_bytes(record["received_at"]),
+            _text_map(record["identifiers"]),
+            _nullable_text(get("cart_id")),
+            _nullable_text(get("order_id")),
+            _items(get("items", ())),
+            _nullable_long(get("revenue_micros")),
+            _nullable_text(get("currency")),
+            _campaign(get("campaign")),
+            _nullable_text(get("location_id")),
+        )
+        tail = _BARE_TAIL[channel] if record.keys() <= _ENVELOPE else _tail(record, channel)
+        return b"".join(head) + tail
+    except KeyError as error:
+        raise wrong_type(f"missing or unknown: {error.args[0]}") from error
+    except (TypeError, AttributeError) as error:
+        raise wrong_type(str(error)) from error
+
+
+def _tail(record: Mapping[str, Any], channel: str) -> bytes:
+    """Own fields and properties."""
+    unknown = record.keys() - _NAMES[channel]
+    if unknown:
+        raise wrong_type(f"not in the schema of {channel}: {', '.join(sorted(unknown))}")
+    own = [_own(record.get(name), kind) for name, kind in OWN_FIELDS[channel]]
+    return b"".join(own) + _text_map(record.get("properties", {}))
+
+
+def _own(field: Any, kind: Kind) -> bytes:
+    if field is None:
+        return b"\0"
+    if kind is Kind.TEXT:
+        return b"\2" + text_bytes(field)
+    if kind is Kind.LONG:
+        return b"\2" + long_bytes(field)
+    if kind is Kind.BOOLEAN:
+        return _boolean(field)
+    try:
+        return b"\2" + _DOUBLE.pack(field)
+    except struct.error as error:
+        raise wrong_type(f"no number: {type(field).__name__}") from error
+
+
+def _boolean(flag: bool) -> bytes:
+    if flag is True:
+        return b"\1"
+    if flag is False:
+        return b"\0"
+    raise wrong_type(f"no boolean: {type(flag).__name__}")
+
+
+def _nullable_text(text: str | None) -> bytes:
+    return b"\0" if text is None else b"\2" + text_bytes(text)
+
+
+def _nullable_long(number: int | None) -> bytes:
+    return b"\0" if number is None else b"\2" + long_bytes(number)
+
+
+def _text_map(entries: Mapping[str, str]) -> bytes:
+    if not entries:
+        return b"\0"
+    parts = [long_bytes(len(entries))]
+    for name, text in entries.items():
+        parts.append(text_bytes(name))
+        parts.append(text_bytes(text))
+    parts.append(b"\0")
+    return b"".join(parts)
+
+
+def _text_array(entries: Iterable[str]) -> bytes:
+    parts = [text_bytes(entry) for entry in entries]
+    return long_bytes(len(parts)) + b"".join(parts) + b"\0" if parts else b"\0"
+
+
+def _items(items: Iterable[Mapping[str, Any]]) -> bytes:
+    parts = [_item(item) for item in items]
+    return long_bytes(len(parts)) + b"".join(parts) + b"\0" if parts else b"\0"
+
+
+def _item(item: Mapping[str, Any]) -> bytes:
+    get = item.get
+    return (
+        text_bytes(item["product_id"])
+        + text_bytes(get("name", ""))
+        + text_bytes(get("category", ""))
+        + long_bytes(get("quantity", 1))
+        + long_bytes(get("price_micros", 0))
+    )
+
+
+def _campaign(campaign: Mapping[str, str | None] | None) -> bytes:
+    if campaign is None:
+        return b"\0"
+    return b"\2" + b"".join(_nullable_text(campaign.get(name)) for name in _CAMPAIGN)
+
+
+def stitched_suffix(profile_id: str, session_id: str | None, stitched_ms: int, is_late: bool) -> bytes:
+    """What stitching appends to a touchpoint; equal for all touchpoints of a person, session and moment."""
+    return text_bytes(profile_id) + _nullable_text(session_id) + long_bytes(stitched_ms) + _BOOLEAN[is_late]
+
+
+def stitch(value: bytes, stitched_schema_id: int, suffix: bytes) -> bytes:
+    """The stitched record of a framed touchpoint: its bytes under the stitched schema's id, then the suffix.
+
+    The touchpoint must be whole (`check_rest`).
+    """
+    return b"\0" + stitched_schema_id.to_bytes(4, "big") + value[5:] + suffix
+
+
+def encode_session(record: SessionFields, *, schema_id: int | None = None) -> bytes:
+    """A framed record of `sessions`."""
+    try:
+        return b"".join(
+            (
+                _SESSION_FRAME if schema_id is None else frame(schema_id, b""),
+                text_bytes(record["session_id"]),
+                text_bytes(record["profile_id"]),
+                long_bytes(record["revision"]),
+                long_bytes(record["started_at"]),
+                long_bytes(record["ended_at"]),
+                long_bytes(record["touchpoints"]),
+                _text_array(record["channels"]),
+                long_bytes(record["orders"]),
+                long_bytes(record["revenue_micros"]),
+                _boolean(record["is_final"]),
+                _boolean(record["is_retracted"]),
+                _nullable_text(record["retracted_into"]),
+            )
+        )
+    except KeyError as error:
+        raise wrong_type(f"missing: {error.args[0]}") from error
+    except (TypeError, AttributeError) as error:
+        raise wrong_type(str(error)) from error
