@@ -68,8 +68,13 @@ def _in_words(schema: Mapping[str, Any]) -> str:
 
 
 def _bounds(schema: Mapping[str, Any]) -> str:
-    words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "minLength": "of length"}
-    return "".join(f" {word} {schema[bound]:,}" for bound, word in words.items() if bound in schema)
+    words = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
+    bounds = [
+        f"{word} {schema[bound]:,}".removesuffix(".0") for bound, word in words.items() if bound in schema
+    ]
+    if schema.get("minLength"):
+        bounds.append("not empty")
+    return "".join(f", {bound}" for bound in bounds)
 
 
 class Layers(Generic[Model]):

@@ -110,9 +110,11 @@ class Worker(Section):
         description="What moves timers: append times of records, or the ticks of an import or a simulation.",
     )
     batch_records: int = Field(
-        default=2_000, ge=1, le=100_000, description="A micro-batch holds at most so many records,"
+        default=2_000, ge=1, le=100_000, description="A micro-batch is full with so many records."
     )
-    batch_bytes: int = Field(default=1_048_576, ge=1_024, description="and at most so many bytes.")
+    batch_bytes: int = Field(
+        default=1_048_576, ge=1_024, description="A micro-batch is full with so many bytes."
+    )
     poll_ms: int = Field(
         default=20, ge=1, le=60_000, description="How long a poll waits for a first record, in milliseconds."
     )
@@ -203,10 +205,13 @@ class Sink(Section):
     """How the sink cuts its chunks."""
 
     chunk_rows: int = Field(
-        default=100_000, ge=1, le=10_000_000, description="A chunk is inserted when it holds so many rows,"
+        default=100_000, ge=1, le=10_000_000, description="A chunk is inserted when it holds so many rows."
     )
     chunk_s: float = Field(
-        default=1.0, gt=0.0, le=3_600.0, description="or when its first row is so many seconds old."
+        default=1.0,
+        gt=0.0,
+        le=3_600.0,
+        description="A chunk is inserted when its first row is so many seconds old.",
     )
 
 

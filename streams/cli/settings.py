@@ -24,6 +24,9 @@ def print_settings(
     ctx: typer.Context,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
+    as_toml: Annotated[
+        bool, typer.Option("--toml", help="A settings file to start from: every default, explained.")
+    ] = False,
 ) -> None:
     """Print every setting: its value, where it came from, what it means.
 
@@ -31,6 +34,9 @@ def print_settings(
     """
     from streams.settings import entries
 
+    if as_toml:
+        typer.echo(reference(entries(None, {})), nl=False)
+        return
     found = entries(context.root(ctx).settings_file, os.environ)
     if as_json:
         _print_json(found)
@@ -61,12 +67,36 @@ def _print_json(found: list[Entry]) -> None:
     typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
 
 
+def reference(found: list[Entry]) -> str:
+    """A settings file that says what the entries say, each with its meaning and what it may be."""
+    lines = ["# Every setting, as it is when nothing is said. Any can come from the environment instead:"]
+    lines += ["# THROUGHLINE_<SECTION>_<KEY>, which wins over this file."]
+    section = ""
+    for entry in found:
+        if entry.section != section:
+            section = entry.section
+            lines += ["", f"[{section}]"]
+        lines += [f"# {entry.description} ({entry.allowed})", f"{entry.key} = {_in_toml(entry.value)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _in_toml(value: Any) -> str:
+    import json
+
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {number}" for name, number in value.items()) + "}"
+    return json.dumps(value)  # TOML spells numbers, plain text and lists of them as JSON does
+
+
 def _print_table(found: list[Entry]) -> None:
     from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
-    columns = (Column("setting", no_wrap=True), *(Column(name, overflow="fold") for name in ("value", "source")))
+    columns = (
+        Column("setting", no_wrap=True),
+        *(Column(name, overflow="fold") for name in ("value", "source")),
+    )
     table = Table(*columns, "meaning", box=None, pad_edge=False)
     for entry in found:
         cells = (f"{entry.section}.{entry.key}", _in_line(_shown(entry)), entry.source, entry.description)
