@@ -1,1 +1,1 @@
-"""The independent answer: slow, offline, imports nothing of streams or sinks."""
+"""The independent, slow, readable answer: what the rules say of touchpoints. Imports nothing of ours."""

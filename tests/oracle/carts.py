@@ -1,0 +1,126 @@
+"""Carts of one person: the fold over touchpoints, its episodes, and when an episode counts as abandoned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.oracle.rules import DEFAULT, Rules
+from tests.oracle.sessions import ORDER
+from tests.oracle.touchpoints import Item, Touchpoint, occurred_ms
+
+ADDED, REMOVED, UPDATED = "Product Added", "Product Removed", "Cart Updated"
+
+Cart = tuple[Item, ...]
+"""Lines by product id, each with a quantity above zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abandonment:
+    """The touchpoint after which the person fell silent, when that is due, and what was in the cart."""
+
+    message_id: str
+    due_ms: int
+    items: Cart
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """`ended_by` is None while there is something in the cart; `order` is the touchpoint that bought it."""
+
+    opened_by: str
+    opened_ms: int
+    ended_by: str | None
+    ended_ms: int | None
+    order: Touchpoint | None
+    abandonment: Abandonment | None
+    items: Cart
+
+    @property
+    def status(self) -> str:
+        """How it ended, or, while it lasts, whether it was abandoned."""
+        if self.order is not None:
+            return "purchased"
+        if self.ended_by is not None:
+            return "emptied"
+        return "abandoned" if self.abandonment else "open"
+
+
+def cart_after(cart: Cart, touchpoint: Touchpoint) -> Cart:
+    """The cart once the touchpoint has happened; events that are not about the cart leave it alone."""
+    if touchpoint.event == ORDER:
+        return ()
+    if touchpoint.event == UPDATED:
+        return with_changes((), touchpoint.items, sign=1)
+    if touchpoint.event == ADDED:
+        return with_changes(cart, touchpoint.items, sign=1)
+    if touchpoint.event == REMOVED:
+        return with_changes(cart, touchpoint.items, sign=-1)
+    return cart
+
+
+def with_changes(cart: Cart, changes: Sequence[Item], *, sign: int) -> Cart:
+    """Quantities added or taken by product; an addition says the latest price; nothing stays at zero."""
+    lines = {item.product_id: item for item in cart}
+    for change in changes:
+        held = lines.pop(change.product_id, Item(change.product_id, quantity=0))
+        quantity = held.quantity + sign * change.quantity
+        price_micros = change.price_micros if sign > 0 else held.price_micros
+        if quantity > 0:
+            lines[change.product_id] = Item(change.product_id, quantity, price_micros)
+    return tuple(sorted(lines.values(), key=lambda item: item.product_id))
+
+
+def value_micros(cart: Cart) -> int:
+    """What the cart is worth."""
+    return sum(item.quantity * item.price_micros for item in cart)
+
+
+def episodes_of(touchpoints: Sequence[Touchpoint], rules: Rules = DEFAULT) -> tuple[Episode, ...]:
+    """From the touchpoint that puts something into an empty cart to the one that empties it."""
+    carts: list[Cart] = [()]
+    for touchpoint in touchpoints:
+        carts.append(cart_after(carts[-1], touchpoint))
+    episodes = []
+    opened = None
+    for index in range(len(touchpoints)):
+        before, after = carts[index], carts[index + 1]
+        if not before and after:
+            opened = index
+        elif before and not after and opened is not None:
+            episodes.append(_episode(touchpoints, carts[1:], opened, ended=index, rules=rules))
+            opened = None
+    if opened is not None:
+        episodes.append(_episode(touchpoints, carts[1:], opened, ended=None, rules=rules))
+    return tuple(episodes)
+
+
+def _episode(
+    touchpoints: Sequence[Touchpoint], carts: Sequence[Cart], opened: int, *, ended: int | None, rules: Rules
+) -> Episode:
+    last = touchpoints[ended] if ended is not None else None
+    return Episode(
+        opened_by=touchpoints[opened].message_id,
+        opened_ms=occurred_ms(touchpoints[opened], rules),
+        ended_by=last.message_id if last else None,
+        ended_ms=occurred_ms(last, rules) if last else None,
+        order=last if last and last.event == ORDER else None,
+        abandonment=_abandonment(touchpoints, carts, opened, ended=ended, rules=rules),
+        items=carts[ended - 1] if ended is not None else carts[-1],
+    )
+
+
+def _abandonment(
+    touchpoints: Sequence[Touchpoint], carts: Sequence[Cart], opened: int, *, ended: int | None, rules: Rules
+) -> Abandonment | None:
+    """The first touchpoint with something in the cart followed by silence for `abandon_after`, inclusive.
+
+    Any touchpoint of the person, in any channel, is something that happens. Of several at one instant only
+    the last in order can be followed by silence: what shares its instant is part of the same act.
+    """
+    for index in range(opened, len(touchpoints) if ended is None else ended):
+        due_ms = occurred_ms(touchpoints[index], rules) + rules.abandon_after_ms
+        is_last = index + 1 == len(touchpoints)
+        if is_last or occurred_ms(touchpoints[index + 1], rules) > due_ms:
+            return Abandonment(touchpoints[index].message_id, due_ms, carts[index])
+    return None

@@ -1,0 +1,101 @@
+"""What a run has landed, as plain rows: read from ClickHouse by the caller's query, or built by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+Query = Callable[[str], Sequence[tuple[Any, ...]]]
+
+
+class LandedTouchpoint(NamedTuple):
+    """One row a touchpoint; `session` is None for a late one."""
+
+    message_id: str
+    profile: str
+    session: str | None
+    is_late: bool
+
+
+class LandedSession(NamedTuple):
+    """The latest revision of a session that stands."""
+
+    session: str
+    profile: str
+    started_ms: int
+    ended_ms: int
+    touchpoints: int
+    channels: tuple[str, ...]
+    orders: int
+    revenue_micros: int
+    is_final: bool = True
+
+
+class LandedCart(NamedTuple):
+    """The latest revision of a cart episode that stands."""
+
+    profile: str
+    opened_ms: int
+    status: str
+    settled_by: str | None
+
+
+class LandedAction(NamedTuple):
+    """The latest revision of an action."""
+
+    opened_by: str
+    profile: str
+    status: str
+    due_ms: int
+    value_micros: int
+    recovered_micros: int | None
+
+
+class Emission(NamedTuple):
+    """One revision of an action that asked somebody to act: status due, decided at that clock."""
+
+    opened_by: str
+    decided_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """Rows of one run; `carts` is None where they are not to be compared."""
+
+    touchpoints: Sequence[LandedTouchpoint] = ()
+    sessions: Sequence[LandedSession] = ()
+    actions: Sequence[LandedAction] = ()
+    emissions: Sequence[Emission] = ()
+    carts: Sequence[LandedCart] | None = None
+
+
+TOUCHPOINTS = (
+    "SELECT message_id, toString(profile_id), toString(session_id), is_late FROM current_touchpoints"
+)
+SESSIONS = """
+SELECT toString(session_id), toString(profile_id), toUnixTimestamp64Milli(started_at),
+       toUnixTimestamp64Milli(ended_at), touchpoints, channels, orders, revenue_micros, is_final
+FROM current_sessions"""
+CARTS = """
+SELECT toString(profile_id), toUnixTimestamp64Milli(opened_at), toString(status), settled_by
+FROM current_carts"""
+ACTIONS = """
+SELECT opened_by, toString(profile_id), toString(status), toUnixTimestamp64Milli(due_at), value_micros,
+       recovered_micros
+FROM current_actions"""
+EMISSIONS = "SELECT DISTINCT opened_by, toUnixTimestamp64Milli(decided_at) FROM actions WHERE status = 'due'"
+
+
+def read_landed(query: Query) -> Landed:
+    """Everything that is compared, through `query(sql) -> rows` on the database `throughline`."""
+    return Landed(
+        touchpoints=[LandedTouchpoint(m, p, s or None, bool(late)) for m, p, s, late in query(TOUCHPOINTS)],
+        sessions=[
+            LandedSession(s, p, started, ended, count, tuple(channels), orders, revenue, bool(final))
+            for s, p, started, ended, count, channels, orders, revenue, final in query(SESSIONS)
+        ],
+        carts=[LandedCart(p, opened, status, by or None) for p, opened, status, by in query(CARTS)],
+        actions=[LandedAction(*row) for row in query(ACTIONS)],
+        emissions=[Emission(*row) for row in query(EMISSIONS)],
+    )

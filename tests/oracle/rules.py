@@ -1,0 +1,47 @@
+"""The numbers of the rules, with the defaults everybody shares; must not know how a rule works."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SECOND_MS = 1_000
+MINUTE_MS = 60 * SECOND_MS
+HOUR_MS = 60 * MINUTE_MS
+
+RANKS = ("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id")
+CHANNELS = (
+    "web",
+    "app",
+    "pos",
+    "email",
+    "sms",
+    "push",
+    "chat",
+    "support",
+    "social",
+    "ads",
+    "loyalty",
+    "store",
+    "voice",
+    "survey",
+    "orders",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Durations in ms; `is_replay`: `received_at` bounds the arrival, as where history is imported."""
+
+    ranks: tuple[str, ...] = RANKS
+    gap_ms: int = 30 * MINUTE_MS
+    gaps_ms: Mapping[str, int] = field(default_factory=dict)
+    abandon_after_ms: int = 30 * MINUTE_MS
+    recovery_ms: int = 72 * HOUR_MS
+    late_after_ms: int = 72 * HOUR_MS
+    timer_lateness_ms: int = 10 * SECOND_MS
+    historical_after_ms: int = 24 * HOUR_MS
+    is_replay: bool = True
+
+
+DEFAULT = Rules()
