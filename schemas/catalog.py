@@ -11,14 +11,18 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 from schemas.wire import CodecError, Reason
 
-__all__ = ["CHANNELS", "STITCHED_TOPIC", "TOUCHPOINTS_TOPIC", "Catalog", "Schema"]
+__all__ = ["CHANNELS", "STITCHED_TOPIC", "TOUCHPOINTS_TOPIC", "Catalog", "Release", "Schema", "releases"]
 
 Schema = dict[str, Any]
 """An Avro record schema as JSON, named types spelled out where they first occur."""
+
+Release = Mapping[str, tuple[int, Schema]]
+"""Id and schema by subject."""
 
 CHANNELS: Final = (
     "web", "app", "pos", "email", "sms", "push", "chat", "support",
@@ -142,4 +146,27 @@ class Catalog:
 @cache
 def _embedded() -> Catalog:
     ids: dict[str, int] = json.loads((files("schemas") / "avro" / "ids.json").read_text("utf-8"))
-    return Catalog((schema_id, subject, compose(subject)) for subject, schema_id in ids.items())
+    older = {
+        schema_id: (schema_id, subject, schema)
+        for release in releases().values()
+        for subject, (schema_id, schema) in release.items()
+        if subject in ids and schema_id not in ids.values()
+    }
+    ours = [(schema_id, subject, compose(subject)) for subject, schema_id in ids.items()]
+    return Catalog([*older.values(), *ours])
+
+
+@cache
+def releases() -> Mapping[str, Release]:
+    """Version to what it released, oldest first: records written then are still in somebody's Kafka."""
+    found = {each.name.removesuffix(".json"): each for each in (files("schemas") / "released").iterdir()}
+    return {version: _read_release(found[version]) for version in sorted(found, key=_version_parts)}
+
+
+def _version_parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _read_release(file: Traversable) -> Release:
+    kept: dict[str, dict[str, Any]] = json.loads(file.read_text("utf-8"))
+    return {subject: (entry["id"], entry["schema"]) for subject, entry in kept.items()}
