@@ -1,0 +1,139 @@
+"""Settings: layers, sources, and one error that says everything."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.cli.settings import reference
+from streams.layered import sections_of
+from streams.settings import PREFIX, Settings, SettingsError, entries, load, variable
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Path:
+    """A settings file to write into."""
+    return tmp_path / "settings.toml"
+
+
+def problems_of(toml: Path | None, environ: dict[str, str]) -> list[str]:
+    """What load has to say, with the file's path left out."""
+    with pytest.raises(SettingsError) as refused:
+        load(toml, environ)
+    return [problem.replace(f"{toml}: ", "") for problem in refused.value.problems]
+
+
+def test_nothing_said_means_the_defaults() -> None:
+    """No file and no variable: every section as its class says."""
+    assert load(None, {"PATH": "/bin", "HOME": "/"}) == Settings()
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(toml: Path) -> None:
+    """Three layers, the last one wins, and each value knows where it came from."""
+    toml.write_text("[kafka]\npartitions = 8\nreplication_factor = 3\n")
+    environ = {"THROUGHLINE_KAFKA_PARTITIONS": "16"}
+    sources = {f"{e.section}.{e.key}": (e.value, e.source) for e in entries(toml, environ)}
+    assert sources["kafka.partitions"] == (16, "THROUGHLINE_KAFKA_PARTITIONS")
+    assert sources["kafka.replication_factor"] == (3, f"{toml}: kafka.replication_factor")
+    assert sources["kafka.max_record_bytes"] == (983_040, "default")
+
+
+def test_every_problem_is_said_at_once_with_its_source_and_a_hint(toml: Path) -> None:
+    """One error names all that is wrong, what is allowed, and what was probably meant."""
+    toml.write_text(
+        '[worker]\nclok = "live"\nbatch_records = 0\n'
+        "[sesions]\ngap_s = 1\n[sessions.gaps_s]\nwbe = 4\n"
+        '[actions]\nchannels = ["email", "email"]\n'
+    )
+    environ = {
+        "THROUGHLINE_KAFKA_PARTITONS": "3",
+        "THROUGHLINE_WORKER_CLOCK": "lve",
+        "THROUGHLINE_SINK_CHUNK_S": "nan",
+    }
+    found = problems_of(toml, environ)
+    assert found[:3] == [
+        "worker.clok: is unknown, did you mean clock?",
+        "[sesions] is unknown, did you mean sessions?",
+        "THROUGHLINE_KAFKA_PARTITONS: is unknown, did you mean THROUGHLINE_KAFKA_PARTITIONS?",
+    ]
+    assert found[3:5] == [
+        "THROUGHLINE_WORKER_CLOCK: 'lve' is not allowed, did you mean live?; it must be one of live, replay",
+        "worker.batch_records: 0 is not allowed; it must be a whole number, at least 1, at most 100,000",
+    ]
+    assert found[5].startswith(
+        "sessions.gaps_s: 'wbe' is no channel, did you mean web?; channels are web, app,"
+    )
+    assert found[6:] == [
+        "actions.channels: each name once, but email stands there more than once",
+        "THROUGHLINE_SINK_CHUNK_S: 'nan' is not allowed; it must be a number, more than 0, at most 3,600",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("app = 3\n", "app must be a table, [app]"),
+        ("app = \n", "is no TOML: Invalid value (at line 1, column 7)"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_named(toml: Path, text: str, said: str) -> None:
+    """A broken file is one problem among others, never a traceback."""
+    toml.write_text(text)
+    assert problems_of(toml, {}) == [said]
+
+
+def test_a_file_that_is_not_there_is_named(toml: Path) -> None:
+    """A settings file that was asked for must exist: silence would mean the defaults."""
+    assert problems_of(toml, {}) == ["cannot be read: No such file or directory"]
+
+
+@pytest.mark.parametrize("text", ["web=900,app=60", '{"web": 900, "app": 60}', " web = 900 , app = 60 "])
+def test_the_environment_spells_tables(text: str) -> None:
+    """A table fits into one variable, by hand or as JSON."""
+    assert load(None, {"THROUGHLINE_SESSIONS_GAPS_S": text}).sessions.gaps_s == {"web": 900, "app": 60}
+
+
+@pytest.mark.parametrize("text", ["sms,email", '["sms", "email"]', "sms, email,"])
+def test_the_environment_spells_lists(text: str) -> None:
+    """A list fits into one variable, by hand or as JSON, and keeps its order."""
+    assert load(None, {"THROUGHLINE_ACTIONS_CHANNELS": text}).actions.channels == ("sms", "email")
+
+
+def test_our_own_names_that_are_no_settings_are_let_be() -> None:
+    """Where the file is, and what tests need, share the prefix without being settings."""
+    assert load(None, {"THROUGHLINE_SETTINGS": "x.toml", "THROUGHLINE_REQUIRE": "kafka"}) == Settings()
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text(), max_size=3))
+def test_no_variable_of_ours_is_ever_overlooked(names: dict[str, str]) -> None:
+    """A name with our prefix is a setting, or is refused by name: a misspelt one never does nothing."""
+    environ = {f"{PREFIX}KAFKA_{name}": value for name, value in names.items()}
+    known = {variable("kafka", key) for key in sections_of(Settings)["kafka"].model_fields}
+    strange = sorted(environ.keys() - known)
+    if strange:
+        assert [problem.split(": is unknown")[0] for problem in problems_of(None, environ)] == strange
+
+
+def test_every_setting_says_what_it_means() -> None:
+    """Descriptions are sentences, and no setting goes without."""
+    silent = [f"{e.section}.{e.key}" for e in entries(None, {}) if not e.description.endswith((".", "`."))]
+    assert silent == []
+
+
+def test_the_reference_file_is_the_settings() -> None:
+    """deploy/throughline.toml is what `throughline settings --toml` prints: each default and its meaning."""
+    path = REPOSITORY / "deploy" / "throughline.toml"
+    assert path.read_text() == reference(entries(None, {}))
+    assert load(path, {}) == Settings()
+    assert tomllib.loads(path.read_text()).keys() == sections_of(Settings).keys()
+
+
+def test_settings_are_frozen() -> None:
+    """Nobody changes a setting after it was read."""
+    with pytest.raises(ValueError, match="frozen"):
+        load(None, {}).kafka.partitions = 5
