@@ -1,1 +1,1 @@
-"""The rules, pure: no Faust, no asyncio, no clock, no randomness, no I/O."""
+"""What the pipeline decides: pure functions over records and state, without I/O, clocks or frameworks."""

@@ -1,0 +1,220 @@
+"""The state: one actor an identifier, an alias of its root or the root that holds the profile, stored in parts.
+
+Owns the parts' layout and the cache over the store; must not know what the state means or when it is committed.
+Keys: the identifier for the head, identifier + NUL + "c" for cart entries, + "j" and a number for journal parts.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from streams.core.actions import Action
+from streams.core.carts import CartEntry, Episode
+from streams.core.journal import Journal
+from streams.core.messages import Waiting
+from streams.core.sessions import Session, content_uuid
+
+CACHED_ACTORS = 100_000
+NEVER = -(1 << 62)
+_NAMESPACE = b"throughline/profile"
+
+Change = tuple[bytes, bytes | None]
+
+
+class Store(Protocol):
+    """Committed state by key. The core reads it; only the runtime writes it, after a commit."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def items(self) -> Iterable[tuple[bytes, bytes]]: ...
+
+
+class Alias(msgspec.Struct, array_like=True, tag=0):
+    """An identifier that belongs to another's profile."""
+
+    root: str
+
+
+class Profile(msgspec.Struct, array_like=True, tag=1):
+    """What a root holds; times in epoch ms. `revision` rises with every change and outlives merges."""
+
+    members: list[str]
+    revision: int = 0
+    last_ms: int = NEVER
+    last_digest: int = 0
+    sessions: list[Session] = []
+    episodes: list[Episode] = []
+    actions: list[Action] = []
+    late: dict[int, int] = {}
+    proposal: str = ""
+    waiting: list[Waiting] = []
+    merged_ms: int = NEVER
+    journal_first: int = 0
+    journal_parts: int = 0
+
+
+class Actor:
+    """An actor in memory: its head, and for a root the journal and cart entries (in event-time order) beside it."""
+
+    def __init__(self, identifier: str, head: Alias | Profile) -> None:
+        self.identifier = identifier
+        self.head = head
+        self.journal = Journal()
+        self.carts: list[CartEntry] = []
+        self.has_new_carts = False
+        self._profile_id = ""
+        self._last_revision = 0
+        self.index: dict[str, int] = {}
+        if isinstance(head, Profile):
+            self.index = {member: i for i, member in enumerate(head.members)}
+
+    @property
+    def profile_id(self) -> str:
+        """The id this identifier's own profile has, or would have."""
+        if not self._profile_id:
+            self._profile_id = profile_id_of(self.identifier)
+        return self._profile_id
+
+    @property
+    def profile(self) -> Profile:
+        """The head of a root; an alias has none."""
+        assert isinstance(self.head, Profile), "an alias was asked for a profile"
+        return self.head
+
+    @property
+    def revision(self) -> int:
+        """The profile's revision, of an alias the one it was handed over with."""
+        return self.head.revision if isinstance(self.head, Profile) else self._last_revision
+
+    def add_member(self, identifier: str) -> int:
+        """The index of a member, added if it is new."""
+        at = self.index.get(identifier)
+        if at is None:
+            at = self.index[identifier] = len(self.index)
+            self.profile.members.append(identifier)
+        return at
+
+    def become_alias(self, root: str) -> None:
+        """Hand everything over: only the pointer stays."""
+        self.journal.dirty.update(range(self.journal.first, self.journal.first + len(self.journal.parts)))
+        self.journal.first, self.journal.parts = self.journal.first + len(self.journal.parts), []
+        self.has_new_carts = self.has_new_carts or bool(self.carts)
+        self.carts, self.index = [], {}
+        self._last_revision = self.revision
+        self.head = Alias(root)
+
+
+def profile_id_of(root: str) -> str:
+    """The profile id of a root: a version 5 UUID of the identifier."""
+    return content_uuid(_NAMESPACE, root)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_head: Any = msgspec.msgpack.Decoder(Alias | Profile).decode
+_decode_carts: Any = msgspec.msgpack.Decoder(list[CartEntry]).decode
+
+
+def parts_of(actor: Actor) -> Iterator[Change]:
+    """The changed parts of an actor as changelog records, None where a part is gone; marks them as written."""
+    key = actor.identifier.encode()
+    head, journal = actor.head, actor.journal
+    if isinstance(head, Profile):
+        head.journal_first, head.journal_parts = journal.first, len(journal.parts)
+    yield key, _encode(head)
+    if journal.dirty:
+        for number in sorted(journal.dirty):
+            at = number - journal.first
+            yield _journal_key(key, number), journal.parts[at] if 0 <= at < len(journal.parts) else None
+        journal.dirty.clear()
+    if actor.has_new_carts:
+        yield key + b"\0c", _encode(actor.carts) if actor.carts else None
+        actor.has_new_carts = False
+
+
+def whole(actor: Actor) -> list[tuple[bytes, bytes]]:
+    """Every part of a root, to travel to another task."""
+    actor.journal.dirty.update(range(actor.journal.first, actor.journal.first + len(actor.journal.parts)))
+    actor.has_new_carts = True
+    return [(key, value) for key, value in parts_of(actor) if value is not None]
+
+
+def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
+    """The actor of an identifier from stored or sent parts, None if there is none."""
+    key = identifier.encode()
+    value = parts.get(key)
+    if value is None:
+        return None
+    head: Alias | Profile = _decode_head(value)
+    actor = Actor(identifier, head)
+    if isinstance(head, Profile):
+        numbers = range(head.journal_first, head.journal_first + head.journal_parts)
+        found = [parts.get(_journal_key(key, number)) for number in numbers]
+        actor.journal = Journal(head.journal_first, [part for part in found if part is not None])
+        assert len(actor.journal.parts) == head.journal_parts, (
+            f"{identifier[:12]}…: journal parts are missing"
+        )
+        carts = parts.get(key + b"\0c")
+        actor.carts = _decode_carts(carts) if carts else []
+    return actor
+
+
+def is_head(key: bytes) -> bool:
+    """True for the key of an actor's head, not of its other parts or of a task's own records."""
+    return b"\0" not in key
+
+
+class Actors:
+    """The actors of one task: a bounded cache over the store, and which of them this batch has changed."""
+
+    __slots__ = ("_cache", "_dirty", "_store")
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cache: dict[str, Actor] = {}
+        self._dirty: dict[str, Actor] = {}
+
+    def find(self, identifier: str) -> Actor | None:
+        """The actor, or None if the identifier was never seen."""
+        actor = self._cache.get(identifier)
+        if actor is None:
+            actor = load(identifier, self._store)
+            if actor is not None:
+                self._cache[identifier] = actor
+        return actor
+
+    def create(self, identifier: str, head: Alias | Profile) -> Actor:
+        """A new actor; the identifier must not have one."""
+        actor = self._cache[identifier] = self._dirty[identifier] = Actor(identifier, head)
+        return actor
+
+    def touch(self, actor: Actor) -> None:
+        """Note that this batch changes the actor."""
+        self._dirty[actor.identifier] = actor
+
+    def dirty(self) -> Iterable[Actor]:
+        """The actors that this batch has changed."""
+        return self._dirty.values()
+
+    def changes(self) -> list[Change]:
+        """The changed parts of all changed actors; the batch is then done, and the cache trimmed."""
+        changes = [change for actor in self._dirty.values() for change in parts_of(actor)]
+        self._dirty.clear()
+        return changes
+
+    def trim(self) -> None:
+        """Forget the actors cached longest, once their changes are in the store."""
+        surplus = len(self._cache) - CACHED_ACTORS
+        if surplus > 0:
+            for identifier in list(self._cache)[:surplus]:
+                del self._cache[identifier]
+
+    def undo(self) -> None:
+        """Forget what this batch did: the changed actors are read again from the committed state."""
+        for identifier in self._dirty:
+            self._cache.pop(identifier, None)
+        self._dirty.clear()
+
+
+def _journal_key(key: bytes, number: int) -> bytes:
+    return b"%s\0j%d" % (key, number)

@@ -1,0 +1,88 @@
+"""The journal of a profile: one compact entry a touchpoint, the one source of everything that looks back.
+
+Owns the entry's bytes and the parts they are stored in; must not know sessions, carts or identity. Entries lie in
+arrival order in parts of at most PART_ENTRIES, so that a touchpoint rewrites one part, never the whole journal.
+"""
+
+from collections.abc import Iterable, Iterator
+from struct import Struct
+from typing import NamedTuple
+
+ENTRY = Struct("<qQIBBq")
+ENTRY_BYTES = ENTRY.size
+PART_ENTRIES = 12
+PART_BYTES = PART_ENTRIES * ENTRY_BYTES
+OTHER, ORDERED = 0, 1
+"""What an entry's `kind` says: nothing that sessions count apart, or a completed order."""
+
+
+class Entry(NamedTuple):
+    """Times in epoch ms; `member` is the index of the identifier it came through in the profile's members."""
+
+    occurred_ms: int
+    digest: int
+    member: int
+    channel: int
+    kind: int
+    revenue_micros: int
+
+
+class Journal:
+    """Parts `first, first + 1, …`; `dirty` holds the numbers of parts to write (or, past the end, to delete)."""
+
+    __slots__ = ("dirty", "first", "parts")
+
+    def __init__(self, first: int = 0, parts: list[bytes] | None = None) -> None:
+        self.first = first
+        self.parts = parts if parts is not None else []
+        self.dirty: set[int] = set()
+
+    def __contains__(self, digest: int) -> bool:
+        needle = digest.to_bytes(8, "little")
+        return any(_holds(part, needle) for part in self.parts)
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Entries in arrival order."""
+        for part in self.parts:
+            yield from map(Entry._make, ENTRY.iter_unpack(part))
+
+    def in_order(self) -> list[Entry]:
+        """Entries by event time, then digest: the order that decides."""
+        return sorted(self)
+
+    def append(self, *entry: int) -> None:
+        """Add one entry, its fields in the order of Entry."""
+        parts = self.parts
+        if not parts or len(parts[-1]) >= PART_BYTES:
+            parts.append(b"")
+        parts[-1] += ENTRY.pack(*entry)
+        self.dirty.add(self.first + len(parts) - 1)
+
+    def extend(self, entries: Iterable[Entry]) -> None:
+        """Add the entries whose touchpoints are not here yet."""
+        held = {entry.digest for entry in self}
+        for entry in entries:
+            if entry.digest not in held:
+                held.add(entry.digest)
+                self.append(*entry)
+
+    def drop_before(self, cutoff_ms: int) -> None:
+        """Forget entries that occurred before the cutoff; whole parts are rewritten, and only when one is."""
+        kept = [entry for entry in self if entry.occurred_ms >= cutoff_ms]
+        if len(kept) * ENTRY_BYTES == sum(map(len, self.parts)):
+            return
+        stop = self.first + len(self.parts)
+        self.dirty.update(range(self.first, stop))
+        self.first, self.parts = stop, []
+        for entry in kept:
+            self.append(*entry)
+
+
+def _holds(part: bytes, needle: bytes) -> bool:
+    """True if an entry's digest field is `needle`, wherever else in the part these bytes may appear."""
+    at = part.find(needle)
+    while at >= 0:
+        if at % ENTRY_BYTES == 8:
+            return True
+        at = part.find(needle, at + 1)
+    return False

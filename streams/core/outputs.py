@@ -1,0 +1,158 @@
+"""Decisions as records: what a batch has changed becomes the bytes of the output topics.
+
+Owns the mapping from state to schema; must not decide anything. Money in micros, times in epoch ms.
+"""
+
+from collections.abc import Iterable
+
+from schemas.catalog import CHANNELS
+from schemas.codec import encode, encode_session
+from streams.core.actions import CANCELLED, DUE, RECOVERED, STEP, TRIGGER, Action
+from streams.core.actor import Actor, Alias, profile_id_of
+from streams.core.carts import Episode, Item, value_micros
+from streams.core.identity import Belonging
+from streams.core.profile import RETRACTED, Changed
+from streams.core.rules import Rules
+from streams.core.sessions import Session
+
+Output = tuple[bytes, bytes]
+ABANDONED = "abandoned"
+_WHY = {
+    DUE: "the cart was left with items in it and its owner was silent until due_at",
+    CANCELLED: "what became known since shows that the cart was settled, emptied or in use before due_at",
+    RECOVERED: "the cart was left, and bought after due_at",
+}
+
+
+def session_records(changed: Changed) -> Iterable[Output]:
+    """Records of `sessions`: how each changed session stands, and those that are no more."""
+    for actor, session in changed.sessions.values():
+        yield _session(actor, session, False, None)
+    for actor, session, into in changed.gone_sessions.values():
+        yield _session(actor, session, True, into)
+
+
+def cart_records(changed: Changed) -> Iterable[Output]:
+    """Records of `carts`."""
+    for actor, episode in changed.carts.values():
+        yield _cart(actor, episode, _cart_status(actor, episode), None)
+    for actor, episode, into in changed.gone_carts.values():
+        yield _cart(actor, episode, RETRACTED, into)
+
+
+def action_records(changed: Changed, rules: Rules) -> Iterable[Output]:
+    """Records of `actions`."""
+    for actor, action in changed.actions.values():
+        yield _action(actor, action, rules)
+
+
+def identity_records(belongings: Iterable[Belonging], now_ms: int) -> Iterable[Output]:
+    """Records of `identities`, keyed by identifier."""
+    for said in belongings:
+        record = {
+            "identifier": said.identifier,
+            "profile_id": profile_id_of(said.root),
+            "own_profile_id": said.own_profile_id,
+            "root": said.root,
+            "kind": said.kind,
+            "caused_by": said.cause,
+            "decided_at": now_ms,
+        }
+        yield said.identifier.encode(), encode("identities", record)
+
+
+def _session(actor: Actor, session: Session, is_retracted: bool, into: str | None) -> Output:
+    return actor.identifier.encode(), encode_session({
+        "session_id": session.session_id,
+        "profile_id": actor.profile_id,
+        "revision": _revision(actor),
+        "started_at": session.started_ms,
+        "ended_at": session.ended_ms,
+        "touchpoints": session.touchpoints,
+        "channels": [CHANNELS[code] for code in session.channels],
+        "orders": session.orders,
+        "revenue_micros": session.revenue_micros,
+        "is_final": session.is_final,
+        "is_retracted": is_retracted,
+        "retracted_into": into,
+    })  # fmt: skip
+
+
+def _cart_status(actor: Actor, episode: Episode) -> str:
+    if not episode.is_open:
+        return episode.outcome
+    is_left = episode.left is not None or (
+        not isinstance(actor.head, Alias)
+        and any(a.status == DUE and episode.holds(a.anchor) for a in actor.head.actions)
+    )
+    return ABANDONED if is_left else episode.outcome
+
+
+def _cart(actor: Actor, episode: Episode, status: str, into: str | None) -> Output:
+    return actor.identifier.encode(), encode("carts", {
+        "episode_id": episode.episode_id,
+        "profile_id": actor.profile_id,
+        "revision": _revision(actor),
+        "status": status,
+        "cart_id": episode.cart_id,
+        "opened_at": episode.opened_ms,
+        "updated_at": episode.updated_ms,
+        "items": _items(episode.items),
+        "value_micros": value_micros(episode.items),
+        "currency": episode.currency,
+        "settled_by": episode.ended_by,
+        "retracted_into": into,
+    })  # fmt: skip
+
+
+def _action(actor: Actor, action: Action, rules: Rules) -> Output:
+    return actor.identifier.encode(), encode("actions", {
+        "action_id": action.action_id,
+        "profile_id": actor.profile_id,
+        "revision": _revision(actor),
+        "trigger": TRIGGER,
+        "step": STEP,
+        "status": action.status,
+        "due_at": action.due_ms,
+        "decided_at": action.decided_ms,
+        "expires_at": action.due_ms + rules.expires_ms,
+        "opened_at": action.opened_ms,
+        "opened_by": action.opened_by,
+        "cart_id": action.cart_id,
+        "items": _items(action.items),
+        "value_micros": action.value_micros,
+        "currency": action.currency,
+        "identifiers": _addresses(actor, rules),
+        "channels": list(rules.action_channels),
+        "reason": _WHY[action.status],
+        "caused_by": list(dict.fromkeys((action.opened_by, action.caused_by))),
+        "historical": action.is_historical,
+        "variant": None,
+        "recovered_micros": action.recovered_micros,
+    })  # fmt: skip
+
+
+def _revision(actor: Actor) -> int:
+    return actor.revision
+
+
+def _items(items: Iterable[Item]) -> list[dict[str, str | int]]:
+    return [
+        {
+            "product_id": item.product_id,
+            "name": item.name,
+            "category": item.category,
+            "quantity": item.quantity,
+            "price_micros": item.price_micros,
+        }
+        for item in items
+    ]
+
+
+def _addresses(actor: Actor, rules: Rules) -> dict[str, str]:
+    """One identifier of each type, the lowest, as type to value."""
+    found: dict[str, str] = {}
+    members = actor.index or (actor.identifier,)
+    for kind, _, value in (member.partition(":") for member in sorted(members)):
+        found.setdefault(kind, value)
+    return {kind: found[kind] for kind in rules.ranks if kind in found}

@@ -1,0 +1,215 @@
+"""What a root does with its profile: take in a touchpoint, absorb another profile, do what has come due, forget.
+
+Owns the order of these effects on one actor; must not know tasks, messages or records. Whatever changed is noted in a
+`Changed`, so that a batch says each session, cart and action once, as it stands at the end.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from streams.core.actions import Action, decide, review, undecided
+from streams.core.actor import Actor, Profile
+from streams.core.carts import OPEN, CartEntry, Episode, Touch, advance, episodes_of
+from streams.core.journal import ORDERED, OTHER, Entry
+from streams.core.rules import LATE_MS, Rules
+from streams.core.sessions import Session, extend, reconcile, sessions_of
+from streams.core.touchpoint import Touchpoint
+
+RETRACTED = "retracted"
+
+
+@dataclass(slots=True)
+class Changed:
+    """What a batch has changed, by id: (owner, state), and the id something retracted went into."""
+
+    sessions: dict[str, tuple[Actor, Session]] = field(default_factory=dict)
+    gone_sessions: dict[str, tuple[Actor, Session, str | None]] = field(default_factory=dict)
+    carts: dict[str, tuple[Actor, Episode]] = field(default_factory=dict)
+    gone_carts: dict[str, tuple[Actor, Episode, str | None]] = field(default_factory=dict)
+    actions: dict[str, tuple[Actor, Action]] = field(default_factory=dict)
+
+
+class Profiles:
+    """The rules bound to where changes are noted."""
+
+    __slots__ = ("_gaps_ms", "_rules", "changed")
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._gaps_ms = rules.gap_of()
+        self.changed = Changed()
+
+    def take(self, actor: Actor, touchpoint: Touchpoint, member: int) -> str | None:
+        """Enter a touchpoint that is not a duplicate; returns the id of its session, None if it is late."""
+        profile = actor.profile
+        profile.revision += 1
+        if touchpoint.is_late:
+            profile.late[touchpoint.digest] = touchpoint.arrival_ms
+            return None
+        cart = touchpoint.cart
+        is_order = touchpoint.event == "Order Completed"
+        revenue = (cart.revenue_micros or 0) if cart is not None and is_order else 0
+        kind = ORDERED if is_order else OTHER
+        at_ms, digest = touchpoint.occurred_ms, touchpoint.digest
+        entry = Entry(at_ms, digest, member, touchpoint.channel, kind, revenue)
+        actor.journal.append(*entry)
+        if cart is not None:
+            actor.has_new_carts = True
+            actor.carts.append(cart)
+        if at_ms > profile.last_ms or (at_ms == profile.last_ms and digest > profile.last_digest):
+            profile.last_ms, profile.last_digest = at_ms, digest
+            session = extend(profile.sessions, entry, self._gaps_ms)
+            self.changed.sessions[session.session_id] = (actor, session)
+            self._advance(actor, at_ms, cart)
+            return session.session_id
+        if cart is not None:
+            actor.carts.sort(key=_order)
+        self._rebuild(actor, profile.sessions, profile.episodes)
+        return next(s.session_id for s in profile.sessions if s.started_ms <= at_ms <= s.ended_ms)
+
+    def absorb(self, actor: Actor, other: Actor, now_ms: int) -> None:
+        """Take over another profile; the answer is the same in whatever order profiles are absorbed."""
+        mine, theirs = actor.profile, other.profile
+        mine.revision = max(mine.revision, theirs.revision) + 1
+        mine.merged_ms = max(mine.merged_ms, theirs.merged_ms, now_ms)
+        index = [actor.add_member(member) for member in theirs.members]
+        actor.journal.extend(entry._replace(member=index[entry.member]) for entry in other.journal)
+        held = {cart.digest for cart in actor.carts}
+        fresh = [cart for cart in other.carts if cart.digest not in held]
+        if fresh:
+            actor.has_new_carts = True
+            actor.carts = sorted(actor.carts + fresh, key=_order)
+        mine.late |= theirs.late
+        known = {action.action_id for action in mine.actions}
+        mine.actions += [action for action in theirs.actions if action.action_id not in known]
+        last = max((mine.last_ms, mine.last_digest), (theirs.last_ms, theirs.last_digest))
+        mine.last_ms, mine.last_digest = last
+        sessions = {s.session_id: s for s in theirs.sessions} | {s.session_id: s for s in mine.sessions}
+        episodes = {e.episode_id: e for e in theirs.episodes} | {e.episode_id: e for e in mine.episodes}
+        self._rebuild(actor, sessions.values(), episodes.values())
+
+    def hold(self, actor: Actor, now_ms: int) -> None:
+        """Note that a merge of the profile is under way."""
+        actor.profile.merged_ms = max(actor.profile.merged_ms, now_ms)
+
+    def next_timer(self, actor: Actor) -> int | None:
+        """When the timer clock next has something to do here, None if never."""
+        profile = actor.profile
+        due = [session.cover_ms + 1 for session in profile.sessions if not session.is_final]
+        if profile.episodes:
+            waiting = undecided(profile.episodes, profile.actions)
+            due += [episode.due_ms + self._rules.timer_lateness_ms for episode in waiting]
+            due.append(self._forget_cart_ms(profile.episodes[0]))
+        if profile.sessions:
+            due.append(self._forget_session_ms(profile))
+        if profile.late:
+            due.append(min(profile.late.values()) + LATE_MS + 1)
+        return min(due, default=None)
+
+    def fire(self, actor: Actor, clock_ms: int) -> None:
+        """Do all that is due once the timer clock reads `clock_ms`."""
+        profile = actor.profile
+        profile.revision += 1
+        for session in profile.sessions:
+            # Strict: at clock == cover a touchpoint that arrived on time can still join.
+            if not session.is_final and session.cover_ms < clock_ms:
+                session.is_final = True
+                self.changed.sessions[session.session_id] = (actor, session)
+        for episode in undecided(profile.episodes, profile.actions):
+            if episode.due_ms + self._rules.timer_lateness_ms <= clock_ms:
+                self._decide(actor, episode, clock_ms)
+        self._forget(actor, clock_ms)
+
+    def _decide(self, actor: Actor, episode: Episode, clock_ms: int) -> None:
+        action = decide(episode, clock_ms, self._rules)
+        actor.profile.actions.append(action)
+        self.changed.actions[action.action_id] = (actor, action)
+        self.changed.carts[episode.episode_id] = (actor, episode)
+
+    def _advance(self, actor: Actor, at_ms: int, cart: CartEntry | None) -> None:
+        episodes = actor.profile.episodes
+        if cart is None and not (episodes and episodes[-1].outcome == OPEN):
+            return
+        if advance(episodes, Touch(at_ms, cart), self._rules.abandon_after_ms):
+            self.changed.carts[episodes[-1].episode_id] = (actor, episodes[-1])
+        if actor.profile.actions:
+            self._review(actor)
+
+    def _rebuild(self, actor: Actor, sessions: Iterable[Session], episodes: Iterable[Episode]) -> None:
+        """Work out sessions and carts from the whole journal again and note what differs from before."""
+        profile = actor.profile
+        in_order = actor.journal.in_order()
+        now, changed, gone = reconcile(list(sessions), sessions_of(in_order, self._gaps_ms))
+        profile.sessions = now
+        for session in changed:
+            self.changed.gone_sessions.pop(session.session_id, None)
+            self.changed.sessions[session.session_id] = (actor, session)
+        for session, into in gone:
+            self.changed.sessions.pop(session.session_id, None)
+            self.changed.gone_sessions[session.session_id] = (actor, session, into)
+        self._rebuild_carts(actor, {e.episode_id: e for e in episodes}, in_order)
+
+    def _rebuild_carts(self, actor: Actor, before: dict[str, Episode], in_order: list[Entry]) -> None:
+        profile = actor.profile
+        if not actor.carts and not before:
+            return
+        profile.episodes = episodes_of(in_order, actor.carts, self._rules.abandon_after_ms)
+        for episode in profile.episodes:
+            if before.pop(episode.episode_id, None) != episode:
+                self.changed.gone_carts.pop(episode.episode_id, None)
+                self.changed.carts[episode.episode_id] = (actor, episode)
+        for episode_id, episode in before.items():
+            holder = next(
+                (e.episode_id for e in profile.episodes if e.holds((episode.opened_ms, episode.digest))), None
+            )
+            self.changed.carts.pop(episode_id, None)
+            self.changed.gone_carts[episode_id] = (actor, episode, holder)
+        self._review(actor)
+
+    def _review(self, actor: Actor) -> None:
+        profile = actor.profile
+        for action in review(profile.actions, profile.episodes, self._rules.recovery_ms):
+            self.changed.actions[action.action_id] = (actor, action)
+            for episode in profile.episodes:
+                if episode.holds(action.anchor):
+                    self.changed.carts[episode.episode_id] = (actor, episode)
+
+    def _forget_session_ms(self, profile: Profile) -> int:
+        """When the oldest session can go: not before the oldest cart that began in it."""
+        session = profile.sessions[0]
+        due_ms = session.cover_ms + LATE_MS + 1
+        if profile.episodes and profile.episodes[0].opened_ms <= session.ended_ms:
+            return max(due_ms, self._forget_cart_ms(profile.episodes[0]))
+        return due_ms
+
+    def _forget_cart_ms(self, episode: Episode) -> int:
+        last_ms = max(episode.due_ms, episode.ended_ms, episode.updated_ms)
+        return last_ms + self._rules.recovery_ms + LATE_MS + 1
+
+    def _forget(self, actor: Actor, clock_ms: int) -> None:
+        """Drop what no record can change any more: one that is not late cannot reach back so far."""
+        profile = actor.profile
+        profile.late = {digest: at for digest, at in profile.late.items() if at + LATE_MS >= clock_ms}
+        while profile.episodes and self._forget_cart_ms(profile.episodes[0]) <= clock_ms:
+            _forget_cart(actor, profile.episodes.pop(0))
+        cutoff_ms = None
+        while profile.sessions and self._forget_session_ms(profile) <= clock_ms:
+            cutoff_ms = profile.sessions.pop(0).ended_ms + 1
+        if cutoff_ms is not None:
+            actor.journal.drop_before(cutoff_ms)
+            if actor.carts and actor.carts[0].occurred_ms < cutoff_ms:
+                actor.has_new_carts = True
+                actor.carts = [cart for cart in actor.carts if cart.occurred_ms >= cutoff_ms]
+
+
+def _forget_cart(actor: Actor, episode: Episode) -> None:
+    """Drop an episode, its cart entries and its actions."""
+    actor.has_new_carts = True
+    end = (episode.ended_ms, episode.end_digest)
+    actor.carts = [] if episode.is_open else [cart for cart in actor.carts if cart.order > end]
+    profile = actor.profile
+    profile.actions = [action for action in profile.actions if not episode.holds(action.anchor)]
+
+
+def _order(cart: CartEntry) -> tuple[int, int]:
+    return cart.order

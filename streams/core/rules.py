@@ -1,0 +1,34 @@
+"""The numbers the pipeline decides by. Owns their defaults; must not know where they were set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from schemas.catalog import CHANNELS
+
+HOUR_MS = 3_600_000
+LATE_MS = 72 * HOUR_MS
+RANKS = ("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id")
+ROUNDS = 4
+"""Clock rounds: the longest chain of hops a record takes to a timer's owner (wrong partition, alias, claim, union)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Every duration in milliseconds; `gaps_ms` overrides the session gap by channel name."""
+
+    ranks: tuple[str, ...] = RANKS
+    gap_ms: int = HOUR_MS // 2
+    gaps_ms: Mapping[str, int] = field(default_factory=dict)
+    abandon_after_ms: int = HOUR_MS // 2
+    recovery_ms: int = 72 * HOUR_MS
+    timer_lateness_ms: int = 10_000
+    max_action_age_ms: int = 24 * HOUR_MS
+    expires_ms: int = 24 * HOUR_MS
+    action_channels: tuple[str, ...] = ("email", "sms", "push")
+    max_record_bytes: int = 983_040
+    is_replay: bool = False
+    """True: only ticks move the clock (history, simulation). False: append times and caught-up fetches do."""
+
+    def gap_of(self) -> tuple[int, ...]:
+        """The session gap of each channel code, in milliseconds."""
+        return tuple(self.gaps_ms.get(channel, self.gap_ms) for channel in CHANNELS)

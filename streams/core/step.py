@@ -1,0 +1,346 @@
+"""One task's work on one batch: records in, effects out, nothing else.
+
+Owns the order of things within a batch and what a record that cannot be processed costs (itself, whole, and nothing
+more); must not know Kafka, Faust or the wall clock. The same state and input give the same bytes.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from schemas.catalog import CHANNELS, Catalog
+from schemas.codec import CodecError, Reason, stitch, stitched_suffix
+from streams.core.actor import Actors, Alias, Change, Profile, Store, is_head, load
+from streams.core.clock import Clocks
+from streams.core.identifier import Identifiers
+from streams.core.identity import Identity
+from streams.core.messages import Clock, Message, Touch, decode, encode
+from streams.core.outputs import action_records, cart_records, identity_records, session_records
+from streams.core.profile import Changed, Profiles
+from streams.core.rules import Rules
+from streams.core.timers import Timers
+from streams.core.touchpoint import Reader, Record, Touchpoint, stitched_ids, tick_ms
+
+INBOX = "profiles.inbox"
+CHANGELOG = "profiles.changelog"
+STITCHED, SESSIONS, CARTS = "touchpoints.stitched", "sessions", "carts"
+IDENTITIES, ACTIONS, DEAD = "identities", "actions", "records.dead"
+INPUTS = tuple(f"touchpoints.{channel}" for channel in CHANNELS)
+_CLOCKS_KEY = b"\0clocks"
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A record that can never be processed, and why."""
+
+    record: Record
+    reason: Reason
+    detail: str
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a batch does: records by output topic (to the task's own partition), messages by inbox partition, state.
+
+    `counts` are touchpoints, forwarded, duplicates, late, clamped, messages, fired, held and actions of this batch.
+    """
+
+    outputs: dict[str, list[tuple[bytes | None, bytes]]] = field(default_factory=dict)
+    inbox: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    dead: list[Dead] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """The record a touchpoint came in with, when another task forwarded it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Step:
+    """The state of one task. `process` may be called again once the effects of the call before are committed."""
+
+    def __init__(
+        self, partition: int, partitions: int, rules: Rules, store: Store, *, catalog: Catalog | None = None
+    ) -> None:
+        catalog = catalog or Catalog.embedded()
+        self._partition = partition
+        self._partitions = partitions
+        self._rules = rules
+        self._store = store
+        self._identifiers = Identifiers(rules.ranks, partitions)
+        self._reader = Reader(catalog, self._identifiers, rules)
+        self._stitched_ids = stitched_ids(catalog)
+        self._actors = Actors(store)
+        self._profiles = Profiles(rules)
+        self._identity = Identity(self._actors, self._identifiers, self._profiles, self._send)
+        self._clocks = Clocks(INPUTS, partitions, store.get(_CLOCKS_KEY))
+        self._timers = Timers()
+        self._found_due: dict[str, int] = {}
+        self._local: deque[Message] = deque()
+        self._effects = Effects()
+        self._stitched: list[tuple[bytes | None, bytes]] = []
+        self._restore_timers()
+
+    @property
+    def has_news(self) -> bool:
+        """True while an empty batch would tell the other tasks something."""
+        return self._clocks.has_news
+
+    @property
+    def timer_clock_ms(self) -> int:
+        """The timer clock, epoch ms of arrival time."""
+        return self._clocks.timer_ms
+
+    @property
+    def timers_held(self) -> int:
+        """Actors with a timer."""
+        return len(self._timers)
+
+    def process(
+        self, batch: Mapping[str, Sequence[Record]], *, now_ms: int, caught_up: Mapping[str, int]
+    ) -> Effects:
+        """Process records by topic, each topic's in offset order.
+
+        `now_ms` is the wall clock; `caught_up` says of input topics that were read to their end when the fetch that
+        showed it was sent. Neither is used in replay mode. Raises AssertionError on a broken invariant.
+        """
+        self._actors.trim()
+        poisoned: dict[tuple[str, int], Dead] = {}
+        while True:
+            culprit = self._attempt(batch, poisoned, now_ms)
+            if culprit is None:
+                break
+            poisoned[culprit.record.topic, culprit.record.offset] = culprit
+            self._actors.undo()
+            self._clocks = Clocks(INPUTS, self._partitions, self._store.get(_CLOCKS_KEY))
+        if not self._rules.is_replay:
+            for topic, caught_up_ms in caught_up.items():
+                self._clocks.advance(topic, caught_up_ms - 1)
+        return self._finish(now_ms)
+
+    def _attempt(
+        self, batch: Mapping[str, Sequence[Record]], poisoned: Mapping[tuple[str, int], Dead], now_ms: int
+    ) -> Dead | None:
+        """Work through the records; the one that failed, if one did."""
+        self._effects = Effects()
+        self._stitched = []
+        self._local.clear()
+        self._profiles.changed = Changed()
+        self._identity.belongings = []
+        self._identity.now_ms = self._now(now_ms)
+        self._tell_clocks()
+        self._deliver_local()
+        for topic, records in batch.items():
+            receive = self._receive_message if topic == INBOX else self._receive
+            for record in records:
+                if (topic, record.offset) in poisoned:
+                    self._bury(poisoned[topic, record.offset])
+                    continue
+                try:
+                    receive(record)
+                    self._deliver_local()
+                except AssertionError:
+                    raise
+                except Exception as error:
+                    return Dead(record, Reason.FAILED, f"{type(error).__name__}: {error}"[:200])
+            if records and topic != INBOX and not self._rules.is_replay:
+                # Others appended in the same millisecond may be unread.
+                self._clocks.advance(topic, records[-1].timestamp - 1)
+        return None
+
+    def _bury(self, dead: Dead) -> None:
+        """A record that failed; one that another task forwarded goes as it first came in."""
+        if dead.record.topic == INBOX and dead.record.value is not None:
+            message = decode(dead.record.value)
+            if isinstance(message, Touch):
+                dead = Dead(_forwarded(message), dead.reason, dead.detail)
+        self._effects.dead.append(dead)
+
+    def _now(self, now_ms: int) -> int:
+        """The moment on the arrival axis: in replay, no later than the ticks say."""
+        return self._clocks.newest_ms if self._rules.is_replay else now_ms
+
+    def _receive(self, record: Record) -> None:
+        """A record of an input topic: a tick or a touchpoint."""
+        if record.value is None:
+            clock_ms = tick_ms(record)
+            if clock_ms is not None:
+                if self._rules.is_replay:
+                    self._clocks.advance(record.topic, clock_ms)
+                return
+        try:
+            touchpoint = self._reader.read(record.value, record.timestamp)
+        except CodecError as error:
+            self._effects.dead.append(Dead(record, error.reason, error.detail))
+            return
+        self._count("touchpoints")
+        if touchpoint.was_clamped:
+            self._count("clamped")
+        self._route(touchpoint.identifiers[0], touchpoint, record)
+
+    def _receive_message(self, record: Record) -> None:
+        """A record of the inbox."""
+        assert record.value is not None, "a tombstone in the inbox"
+        self._count("messages")
+        self._deliver(decode(record.value))
+
+    def _deliver_local(self) -> None:
+        """What this task said to itself, and what that leads to."""
+        while self._local:
+            self._deliver(self._local.popleft())
+
+    def _deliver(self, message: Message) -> None:
+        match message:
+            case Clock():
+                self._clocks.hear(message.sender, message.rounds)
+            case Touch():
+                touchpoint = self._reader.read(message.value, message.timestamp)
+                self._route(message.to, touchpoint, _forwarded(message))
+            case _:
+                self._identity.handle(message)
+
+    def _route(self, identifier: str, touchpoint: Touchpoint, record: Record) -> None:
+        """Bring a touchpoint to the root of its lowest identifier: here, or in another task."""
+        while self._identifiers.partition(identifier) == self._partition:
+            actor = self._identity.actor(identifier, touchpoint.message_id)
+            head = actor.head
+            if not isinstance(head, Alias):
+                self._take(identifier, touchpoint)
+                return
+            identifier = head.root
+        self._count("forwarded")
+        assert record.value is not None
+        self._send(
+            Touch(
+                identifier,
+                record.value,
+                record.key,
+                record.topic,
+                record.partition,
+                record.offset,
+                record.timestamp,
+            )
+        )
+
+    def _take(self, root: str, touchpoint: Touchpoint) -> None:
+        """The root's part: stitch, enter, emit; a duplicate only stitches."""
+        identity = self._identity
+        actor = identity.actor(root, touchpoint.message_id)
+        first = touchpoint.identifiers[0]
+        if first not in actor.index:
+            identity.claim(actor, first, touchpoint.message_id)
+        identity.link(actor, touchpoint.identifiers, touchpoint.message_id)
+        if touchpoint.digest in actor.journal or touchpoint.digest in actor.profile.late:
+            self._count("duplicates")
+            return
+        self._actors.touch(actor)
+        if touchpoint.is_late:
+            self._count("late")
+        session_id = self._profiles.take(actor, touchpoint, actor.index[first])
+        suffix = stitched_suffix(actor.profile_id, session_id, touchpoint.arrival_ms, touchpoint.is_late)
+        value = stitch(touchpoint.value, self._stitched_ids[touchpoint.channel], suffix)
+        self._stitched.append((root.encode(), value))
+
+    def _finish(self, now_ms: int) -> Effects:
+        """Timers, then what the batch has changed as records, then the state."""
+        self._clocks.settle()
+        self._fire(self._now(now_ms))
+        effects, changed = self._effects, self._profiles.changed
+        for actor in self._actors.dirty():
+            self._set_timer(actor.identifier)
+        self._emit(STITCHED, self._stitched)
+        self._emit(SESSIONS, list(session_records(changed)))
+        self._emit(CARTS, list(cart_records(changed)))
+        self._emit(ACTIONS, list(action_records(changed, self._rules)))
+        self._emit(IDENTITIES, list(identity_records(self._identity.belongings, max(0, self._now(now_ms)))))
+        effects.changes = self._actors.changes()
+        if self._clocks.is_changed:
+            effects.changes.append((_CLOCKS_KEY, self._clocks.encode()))
+        return effects
+
+    def _emit(self, topic: str, records: Sequence[tuple[bytes | None, bytes]]) -> None:
+        if records:
+            self._effects.outputs[topic] = list(records)
+            if topic == ACTIONS:
+                self._count("actions", len(records))
+
+    def _fire(self, now_ms: int) -> None:
+        """Do what is due by the timer clock, unless a merge or, live, unread records might still change it."""
+        clock_ms = self._clocks.timer_ms
+        for identifier in self._timers.due(clock_ms):
+            actor = self._actors.find(identifier)
+            if actor is None or isinstance(actor.head, Alias):
+                self._found_due.pop(identifier, None)
+                continue
+            due_ms = self._profiles.next_timer(actor)
+            if due_ms is None or due_ms > clock_ms:
+                self._found_due.pop(identifier, None)
+                self._set_timer(identifier)
+                continue
+            found_ms = self._found_due.setdefault(identifier, now_ms)
+            is_unread = not self._rules.is_replay and clock_ms < found_ms
+            if actor.profile.proposal or clock_ms <= actor.profile.merged_ms or is_unread:
+                self._count("held")
+                self._timers.set(actor, clock_ms + 1)
+                continue
+            del self._found_due[identifier]
+            self._actors.touch(actor)
+            self._profiles.fire(actor, clock_ms)
+            self._count("fired")
+
+    def _set_timer(self, identifier: str) -> None:
+        actor = self._actors.find(identifier)
+        if actor is not None and isinstance(actor.head, Profile):
+            due_ms = self._profiles.next_timer(actor)
+            if due_ms is not None:
+                self._timers.set(actor, due_ms)
+
+    def _restore_timers(self) -> None:
+        """Timers are data of the actors: look through all of them once."""
+        for key, _ in self._store.items():
+            if is_head(key):
+                actor = load(key.decode(), self._store)
+                assert actor is not None
+                if isinstance(actor.head, Profile):
+                    due_ms = self._profiles.next_timer(actor)
+                    if due_ms is not None:
+                        self._timers.set(actor, due_ms)
+
+    def _tell_clocks(self) -> None:
+        rounds = self._clocks.tell()
+        if rounds is not None:
+            for partition in range(self._partitions):
+                self._post(partition, Clock(self._partition, rounds))
+
+    def _send(self, message: Message) -> None:
+        """To the task that holds the actor; what is for this task is done within the batch."""
+        assert not isinstance(message, Clock)
+        self._post(self._identifiers.partition(message.to), message)
+
+    def _post(self, partition: int, message: Message) -> None:
+        if partition == self._partition:
+            self._local.append(message)
+            return
+        key = str(message.sender) if isinstance(message, Clock) else message.to
+        self._effects.inbox.setdefault(partition, []).append((key.encode(), encode(message)))
+
+    def _count(self, name: str, by: int = 1) -> None:
+        self._effects.counts[name] = self._effects.counts.get(name, 0) + by
+
+
+def _forwarded(message: Touch) -> Forwarded:
+    return Forwarded(
+        message.topic, message.partition, message.offset, message.timestamp, message.key, message.value
+    )
+
+
+__all__ = ["ACTIONS", "CHANGELOG", "DEAD", "INBOX", "INPUTS", "Dead", "Effects", "Forwarded", "Step"]

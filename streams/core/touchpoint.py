@@ -1,0 +1,130 @@
+"""A Kafka record of an input topic as a touchpoint, or the reason why it can never be one.
+
+Owns validation and the correction of times; must not know profiles or tasks. Raises schemas.codec.CodecError.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import xxhash
+
+from schemas.catalog import CHANNELS, Catalog
+from schemas.codec import (
+    CodecError,
+    Commerce,
+    Reason,
+    as_current,
+    check_rest,
+    read_commerce,
+    read_head,
+    read_identifiers,
+    schema_id_of,
+)
+from streams.core.carts import COMMERCE_OF, CartEntry, Item
+from streams.core.identifier import Identifiers
+from streams.core.rules import LATE_MS, Rules
+
+TICK_HEADER = "clock-ms"
+MAX_MESSAGE_ID = 512
+CHANNEL_CODES = {channel: code for code, channel in enumerate(CHANNELS)}
+
+
+class Record(Protocol):
+    """A record as read from Kafka; `timestamp` is when Kafka appended it, epoch ms."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Touchpoint(NamedTuple):
+    """What the core needs of one; times in epoch ms, `value` the record's bytes under the channel's current schema.
+
+    `occurred_ms` is corrected: nothing occurs after it was received, nothing is received after it arrived.
+    `identifiers` are usable ones, lowest first. `cart` is set where the touchpoint touches a cart.
+    """
+
+    message_id: str
+    digest: int
+    event: str
+    channel: int
+    occurred_ms: int
+    arrival_ms: int
+    is_late: bool
+    was_clamped: bool
+    identifiers: tuple[str, ...]
+    cart: CartEntry | None
+    value: bytes
+
+
+class Reader:
+    """Reads records under one catalog and one set of rules."""
+
+    __slots__ = ("_catalog", "_channels", "_identifiers", "_is_replay", "_max_bytes")
+
+    def __init__(self, catalog: Catalog, identifiers: Identifiers, rules: Rules) -> None:
+        self._catalog = catalog
+        self._identifiers = identifiers
+        self._is_replay = rules.is_replay
+        self._max_bytes = rules.max_record_bytes
+        self._channels = {schema_id for schema_id in catalog.ids() if catalog.channel_of(schema_id)}
+
+    def read(self, value: bytes | None, timestamp_ms: int) -> Touchpoint:
+        """The touchpoint of a record's value; raises CodecError with the dead letter's reason."""
+        if value is not None and len(value) > self._max_bytes:
+            raise CodecError(Reason.TOO_LARGE, f"{len(value)} bytes, more than {self._max_bytes}")
+        schema_id = schema_id_of(value)
+        assert value is not None
+        if schema_id not in self._channels:
+            value = as_current(value, self._catalog)
+        message_id, _, event, channel, occurred_ms, received_ms, raw, end = read_head(value)
+        if len(message_id) > MAX_MESSAGE_ID:
+            raise CodecError(Reason.WRONG_TYPE, f"message_id is longer than {MAX_MESSAGE_ID}")
+        identifiers = self._identifiers.known(raw)
+        if identifiers is None:
+            identifiers = self._identifiers.usable(read_identifiers(raw), raw)
+        if not identifiers:
+            raise CodecError(Reason.NO_IDENTIFIER, "no identifier that says who it was")
+        check_rest(value, end, channel)
+        arrival_ms = min(timestamp_ms, received_ms) if self._is_replay else timestamp_ms
+        at_ms = min(occurred_ms, received_ms, arrival_ms)
+        digest = xxhash.xxh3_64_intdigest(message_id.encode())
+        kind = COMMERCE_OF.get(event)
+        cart = None
+        if kind is not None:
+            cart = _cart_entry(at_ms, digest, message_id, kind, read_commerce(value, end))
+        return Touchpoint(
+            message_id, digest, event, CHANNEL_CODES[channel], at_ms, arrival_ms,
+            arrival_ms - at_ms > LATE_MS, at_ms != occurred_ms, identifiers, cart, value,
+        )  # fmt: skip
+
+
+def tick_ms(record: Record) -> int | None:
+    """The clock a tick carries, epoch ms; None if the record is none (a null value alone is not a tick)."""
+    for name, value in record.headers:
+        if name == TICK_HEADER and value.isdigit():
+            return int(value)
+    return None
+
+
+def stitched_ids(catalog: Catalog) -> Mapping[int, int]:
+    """Schema id of the stitched record by channel code."""
+    return {code: catalog.id_of(f"touchpoints.stitched.{channel}") for code, channel in enumerate(CHANNELS)}
+
+
+def _cart_entry(at_ms: int, digest: int, message_id: str, kind: int, commerce: Commerce) -> CartEntry:
+    items = tuple(Item(*item) for item in commerce.items)
+    return CartEntry(
+        at_ms, digest, message_id, kind, commerce.cart_id, items, commerce.revenue_micros, commerce.currency
+    )
