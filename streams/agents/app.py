@@ -1,0 +1,135 @@
+"""The Faust app: the whole pipeline on one screen, and what it is built from.
+
+Decides nothing: the core says what a touchpoint means, the runtime how its effects reach Kafka.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import faust
+from faust.tables.manager import TableManager
+from yarl import URL
+
+from streams.runtime.changelog import Changelog
+from streams.runtime.commit import AtLeastOnce, TaskTopics
+from streams.runtime.dead_letters import DeadShare
+from streams.runtime.ending import ExitCode, end_process
+from streams.runtime.engine import EngineFactory
+from streams.runtime.metrics import Metrics
+from streams.runtime.store.memory import MemoryStore
+from streams.runtime.task import Pace, Tasks, Turn
+from streams.runtime.transport import BatchConsumer, BatchProducer, BatchTransport, Wiring
+
+__all__ = ["GroupTiming", "PipelineApp", "Plan", "build"]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTiming:
+    """How fast the group notices that a worker is gone. A real Kafka takes no session below 6 s by default."""
+
+    session_s: float = 6.0
+    heartbeat_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a worker is built from: plain values out of the settings."""
+
+    name: str
+    bootstrap_servers: str
+    topics: TaskTopics
+    pace: Pace
+    max_dead_share: float = 0.5
+    is_live: bool = True
+    timing: GroupTiming = GroupTiming()
+
+
+class _NoTables(TableManager):
+    """There are no Faust tables, so nothing waits for them to register (stock: 1 s)."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
+
+
+class PipelineApp(faust.App):
+    """A Faust app that keeps nothing on disk."""
+
+    def _create_directories(self) -> None:
+        """No tables, so no directories for them."""
+
+    def _crash(self, reason: BaseException) -> None:
+        """A part of the worker died of something nobody expected: nothing more may be sent or committed."""
+        end_process(ExitCode.BROKEN, "a part of the worker crashed; ending", error=reason)
+
+
+def build(
+    plan: Plan, make_engine: EngineFactory, *, metrics: Metrics, stop: Callable[[ExitCode, str], None]
+) -> Any:
+    """The app, ready to be run by a worker.
+
+    Delivery: at least once; see `streams.runtime.commit.AtLeastOnce` for what can double and how it is removed.
+    """
+    app = PipelineApp(plan.name, **_faust_settings(plan))
+    tasks = Tasks(
+        make_engine=make_engine,
+        make_store=MemoryStore,
+        changelog=Changelog(plan.bootstrap_servers, plan.topics.changelog),
+        commit=AtLeastOnce(
+            lambda: cast(BatchProducer, app.producer).client,
+            plan.topics,
+            note=lambda partition, positions: cast(BatchConsumer, app.consumer).note(partition, positions),
+            metrics=metrics,
+        ),
+        inputs=frozenset(plan.topics.inputs),
+        pace=plan.pace,
+        dead_share=DeadShare(plan.max_dead_share),
+        metrics=metrics,
+        stop=stop,
+    )
+    app.transport = BatchTransport(_urls(plan), app)
+    app.transport.wiring = Wiring(tasks, plan.topics, pace=plan.pace, metrics=metrics, is_live=plan.is_live)
+    _add_agent(app, plan.topics, tasks=tasks)
+    return app
+
+
+def _add_agent(app: Any, topics: TaskTopics, *, tasks: Tasks) -> None:
+    touchpoints = app.topic(
+        *topics.read, key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw"
+    )
+
+    @app.agent(touchpoints, name="profiles")  # type: ignore[untyped-decorator]  # Faust's decorators have no types
+    async def keep_profiles(turns: AsyncIterator[Turn]) -> None:
+        """Decode, stitch, sessionize, carts, actions: one pure step a turn. Delivery: at least once, see `build`."""
+        async for turn in turns:
+            tasks.take(turn)
+
+
+def _urls(plan: Plan) -> list[URL]:
+    return [URL(f"kafka://{server}") for server in plan.bootstrap_servers.split(",")]
+
+
+def _faust_settings(plan: Plan) -> dict[str, Any]:
+    return {
+        "broker": _urls(plan),
+        "broker_session_timeout": plan.timing.session_s,
+        "broker_heartbeat_interval": plan.timing.heartbeat_s,
+        "broker_request_timeout": 40.0,
+        # What Faust does at this interval is, here, to report positions to the group.
+        "broker_commit_interval": 0.1,
+        "producer_linger_ms": 0,
+        "producer_request_timeout": 40.0,
+        "producer_max_request_size": 32 * 1024 * 1024,
+        "store": "memory://",
+        "stream_buffer_maxsize": 4096,
+        "stream_wait_empty": True,
+        "table_standby_replicas": 0,
+        "TableManager": _NoTables,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "web_enabled": False,
+        "worker_redirect_stdouts": False,
+    }

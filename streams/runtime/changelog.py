@@ -1,0 +1,112 @@
+"""The changelog of a task: what its commits changed, and how far they had read. Reads it back into a store.
+
+Every commit appends exactly one record batch: the changes of the step and, last, the offsets record, so state and
+input positions are one. Must not know what keys and values mean, except the one key that is the runtime's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from streams.runtime.batches import pack_one
+from streams.runtime.engine import Change, Store
+
+__all__ = ["OFFSETS_KEY", "Changelog", "ChangelogTruncated", "changelog_batch"]
+
+OFFSETS_KEY = b"\x00offsets"
+"""The runtime's own key: msgpack {topic: next offset}, for every input topic and the inbox. The core never sees it."""
+
+MAX_BATCH_BYTES = 16 * 1024 * 1024 - 4096
+"""The changelog topic takes batches up to 16 MiB."""
+
+_FETCH_BYTES = 16 * 1024 * 1024
+
+
+class ChangelogTruncated(Exception):
+    """The broker has dropped the beginning of a changelog, so the state cannot be rebuilt from it."""
+
+    def __init__(self, topic: str, partition: int, *, beginning: int) -> None:
+        super().__init__(
+            f"the changelog {topic}[{partition}] now begins at offset {beginning}, so the state cannot be restored: "
+            "the embedded broker keeps 5 MiB a partition and this run's changelog outgrew it; use a real Kafka"
+        )
+
+
+def changelog_batch(
+    changes: Iterable[Change],
+    positions: Mapping[str, int],
+    *,
+    timestamp_ms: int,
+    is_transactional: bool = False,
+) -> Any:
+    """All changes of one commit and the positions they stand for, as one batch. Raises BatchTooLarge."""
+    rows = [*changes, (OFFSETS_KEY, msgspec.msgpack.encode(positions))]
+    return pack_one(rows, timestamp_ms, limit_bytes=MAX_BATCH_BYTES, is_transactional=is_transactional)
+
+
+class Changelog:
+    """Reads changelog partitions from their beginning to their end."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._topic = topic
+
+    async def restore(self, stores: Mapping[int, Store]) -> dict[int, dict[str, int]]:
+        """Fills the stores of the given partitions. Returns, for each, the next offset of every topic read so far.
+
+        Raises ChangelogTruncated.
+        """
+        if not stores:
+            return {}
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap_servers,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            # A transaction that never committed never happened.
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_bytes=4 * _FETCH_BYTES,
+            fetch_max_wait_ms=20,
+        )
+        await consumer.start()
+        try:
+            await self._read(consumer, stores)
+        finally:
+            await consumer.stop()
+        return {partition: _positions_of(store) for partition, store in stores.items()}
+
+    async def _read(self, consumer: Any, stores: Mapping[int, Store]) -> None:
+        wanted = [TopicPartition(self._topic, partition) for partition in stores]
+        consumer.assign(wanted)
+        await self._refuse_truncated(consumer, wanted)
+        for tp in wanted:
+            consumer.seek(tp, 0)
+        ends = await consumer.end_offsets(wanted)
+        # By position, never by counting: compaction and transaction markers leave holes.
+        while behind := [tp for tp in wanted if await consumer.position(tp) < ends[tp]]:
+            try:
+                fetched = await consumer.getmany(*behind, timeout_ms=1000)
+            except OffsetOutOfRangeError:
+                await self._refuse_truncated(consumer, wanted)
+                raise
+            for tp, records in fetched.items():
+                stores[tp.partition].apply([(record.key, record.value) for record in records])
+
+    async def _refuse_truncated(self, consumer: Any, wanted: Sequence[TopicPartition]) -> None:
+        for tp, beginning in (await consumer.beginning_offsets(wanted)).items():
+            if beginning > 0:
+                raise ChangelogTruncated(self._topic, tp.partition, beginning=beginning)
+
+
+def _positions_of(store: Store) -> dict[str, int]:
+    """Takes the offsets record out of a restored store: the core sees its own keys only."""
+    held = store.get(OFFSETS_KEY)
+    if held is None:
+        return {}
+    store.apply([(OFFSETS_KEY, None)])
+    return msgspec.msgpack.decode(held, type=dict[str, int])

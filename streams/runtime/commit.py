@@ -1,0 +1,139 @@
+"""One commit of one task: everything a step wants written, in an order that makes a crash at any moment harmless.
+
+The step before it and the tasks around it do not know which guarantee is at work: `Commit` is the one interface.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from streams.runtime.batches import pack, pack_with_headers
+from streams.runtime.changelog import changelog_batch
+from streams.runtime.dead_letters import dead_rows
+from streams.runtime.engine import Effects
+from streams.runtime.metrics import Metrics, Phase
+
+__all__ = ["AtLeastOnce", "Commit", "NotePositions", "TaskTopics"]
+
+log = logging.getLogger(__name__)
+
+Batches = list[tuple[str, int, Any]]
+"""Topic, partition, record batch; in the order of sending."""
+
+NotePositions = Callable[[int, Mapping[str, int]], None]
+"""Takes the committed positions of a task, to report them to the group some time soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTopics:
+    """The topics a task reads and the ones the runtime itself writes to."""
+
+    inputs: tuple[str, ...]
+    inbox: str
+    changelog: str
+    dead: str
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """All topics of the consumer group."""
+        return (*self.inputs, self.inbox)
+
+
+class Commit(Protocol):
+    """Writes effects and the positions they stand for. Any exception from it has to end the process."""
+
+    async def open(self, partition: int) -> None:
+        """Before a task is restored: from here on no earlier owner may commit for it (where that can be had)."""
+        ...
+
+    async def commit(self, partition: int, effects: Effects, *, positions: Mapping[str, int]) -> None:
+        """Returns when the broker has confirmed all of it."""
+        ...
+
+    async def close(self, partition: int) -> None:
+        """The task is given up; nothing of it is in flight."""
+        ...
+
+
+class AtLeastOnce:
+    """Outputs, dead letters and inbox; then state and positions as one record batch; then the group's offsets.
+
+    1. Output, dead-letter and inbox batches are sent and all their acknowledgements awaited.
+    2. All changes and the offsets record go into one batch of the changelog: the broker appends it whole or not at
+       all, so what was counted and how far was read cannot come apart. Awaited as well.
+    3. The caller applies the changes to its store. The group's offsets follow some 0.1 s later, for those who watch
+       lag; they decide nothing while the changelog has an offsets record.
+
+    Delivery: at least once. A crash before 1 ends repeats nothing or part of the batch, between 1 and 2 all of it: the
+    next owner processes the same records from the same state and sends the same outputs and inbox records again.
+    State counts every record once, because it moves only with 2. Doubled outputs carry the same deterministic ids and
+    fall together in ClickHouse's views; doubled inbox records carry the id of what caused them and are ignored. The
+    guarantee breaks if an owner that the group has given up (stopped longer than its session) comes back and appends
+    one more batch behind its successor's: only transactions fence that (`exactly_once`).
+    """
+
+    def __init__(
+        self,
+        producer: Callable[[], Any],
+        topics: TaskTopics,
+        *,
+        note: NotePositions,
+        metrics: Metrics,
+    ) -> None:
+        self._producer = producer
+        self._topics = topics
+        self._note = note
+        self._metrics = metrics
+        self._has_warned = False
+
+    async def open(self, partition: int) -> None:
+        """Nothing to do: an earlier owner cannot be fenced without transactions."""
+
+    async def close(self, partition: int) -> None:
+        """Nothing is held for a task."""
+
+    async def commit(self, partition: int, effects: Effects, *, positions: Mapping[str, int]) -> None:
+        """See the class. Raises BatchTooLarge or aiokafka's KafkaError."""
+        timestamp_ms = time.time_ns() // 1_000_000
+        with self._metrics.phase(Phase.PACK):
+            # The changelog first: if it is too large, nothing at all may be sent.
+            changes = changelog_batch(effects.changes, positions, timestamp_ms=timestamp_ms)
+            batches = list(self._packed(partition, effects, timestamp_ms=timestamp_ms))
+        await self._send(batches)
+        [appended] = await self._send([(self._topics.changelog, partition, changes)])
+        self._note(partition, positions)
+        self._warn_if_truncated(appended)
+
+    def _packed(
+        self, partition: int, effects: Effects, *, timestamp_ms: int
+    ) -> Iterator[tuple[str, int, Any]]:
+        for topic, rows in effects.outputs.items():
+            for batch in pack(rows, timestamp_ms):
+                yield topic, partition, batch
+        for batch in pack_with_headers(dead_rows(effects.dead), timestamp_ms):
+            yield self._topics.dead, partition, batch
+        for receiver, messages in effects.inbox.items():
+            for batch in pack(messages, timestamp_ms):
+                yield self._topics.inbox, receiver, batch
+
+    async def _send(self, batches: Batches) -> list[Any]:
+        producer = self._producer()
+        sent = [await producer.send_batch(batch, topic, partition=to) for topic, to, batch in batches]
+        return list(await asyncio.gather(*sent))
+
+    def _warn_if_truncated(self, appended: Any) -> None:
+        beginning = appended.log_start_offset or 0
+        if beginning > 0 and not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "the changelog %s[%d] now begins at offset %d: this run's state can no longer be restored after a "
+                "stop. The embedded broker keeps 5 MiB a partition; use a real Kafka",
+                appended.topic,
+                appended.partition,
+                beginning,
+            )

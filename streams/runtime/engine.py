@@ -1,0 +1,100 @@
+"""What the runtime asks of the core: the state of one task, a pure step over it, and a store beneath it.
+
+Only shapes: the core fills them (`streams.core.step`), tests fill them with small fakes. Nothing here may do I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+__all__ = ["Batch", "Change", "DeadLetter", "Effects", "Engine", "EngineFactory", "Record", "Store"]
+
+Change = tuple[bytes, bytes | None]
+"""A key and its new value; None removes the key (a tombstone)."""
+
+
+class Record(Protocol):
+    """A consumed record, as aiokafka hands it over; `timestamp` is the append time in epoch-ms."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+Batch = Mapping[str, Sequence[Record]]
+"""What a task reads in one turn: topic -> records in the order of their offsets."""
+
+
+class DeadLetter(Protocol):
+    """A record that can never be processed, and why."""
+
+    @property
+    def record(self) -> Record: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+
+
+class Effects(Protocol):
+    """What one step wants written. The runtime writes all of it, or ends the process."""
+
+    @property
+    def outputs(self) -> Mapping[str, Sequence[tuple[bytes | None, bytes]]]:
+        """Topic -> (key, value), all for the task's own partition."""
+        ...
+
+    @property
+    def inbox(self) -> Mapping[int, Sequence[tuple[bytes, bytes]]]:
+        """Partition of the inbox topic -> (key, value), in the order they have to arrive in."""
+        ...
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """What changed in the store; goes to the changelog."""
+        ...
+
+    @property
+    def dead(self) -> Sequence[DeadLetter]: ...
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What happened, for metrics: a small fixed set of names."""
+        ...
+
+
+class Store(Protocol):
+    """State of one task by key. The core only reads it; only the runtime applies changes, after their commit."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+    def apply(self, changes: Iterable[Change]) -> None: ...
+    def items(self) -> Iterable[tuple[bytes, bytes]]: ...
+
+
+class Engine(Protocol):
+    """The state of one task. `process` changes only its own cache: the same input gives the same effects."""
+
+    def process(self, batch: Batch, *, now_ms: int, caught_up: Mapping[str, int]) -> Effects: ...
+
+    @property
+    def has_news(self) -> bool:
+        """True when a turn without records would send something."""
+        ...
+
+
+class EngineFactory(Protocol):
+    """Makes the engine of a task from what its store holds."""
+
+    def __call__(self, partition: int, store: Store) -> Engine: ...

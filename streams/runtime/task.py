@@ -1,0 +1,218 @@
+"""A task: partition p of every input topic, with its shard of state. And all tasks that a worker holds at the moment.
+
+Order of effects only: what a record means is the core's, how bytes reach Kafka is `commit`'s and `transport`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streams.runtime.changelog import Changelog, ChangelogTruncated
+from streams.runtime.commit import Commit
+from streams.runtime.dead_letters import DeadShare
+from streams.runtime.ending import ExitCode, end_process
+from streams.runtime.engine import Effects, Engine, EngineFactory, Record, Store
+from streams.runtime.metrics import Metrics, Phase
+
+__all__ = ["Pace", "Task", "Tasks", "Turn"]
+
+log = logging.getLogger(__name__)
+
+IDLE_TURN_S = 0.2
+"""A task without records still gets a turn this often: it is how clocks go round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much a turn takes, and how soon the next one may follow."""
+
+    batch_records: int
+    batch_bytes: int
+    poll_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One batch for one task: what a poll returned for it, perhaps nothing."""
+
+    task: Task
+    records: Mapping[str, Sequence[Record]]
+    caught_up: Mapping[str, int]
+    """Input topic -> wall epoch-ms of the sending of the fetch that showed nothing is left behind this batch."""
+    is_full: bool = False
+
+
+class Task:
+    """State and positions of one partition. Busy from the moment a turn is handed out until its commit is confirmed."""
+
+    def __init__(
+        self,
+        partition: int,
+        engine: Engine,
+        *,
+        store: Store,
+        positions: Mapping[str, int],
+        commit: Commit,
+        pace: Pace,
+        metrics: Metrics,
+    ) -> None:
+        self.partition = partition
+        self.positions = dict(positions)
+        self.is_busy = False
+        self.is_dropped = False
+        self._engine = engine
+        self._store = store
+        self._commit = commit
+        self._pace = pace
+        self._metrics = metrics
+        self._rests_until = 0.0
+        self._turned_at = 0.0
+        self._committing: asyncio.Task[None] | None = None
+
+    def is_ready(self, now_s: float) -> bool:
+        """True when the task may be given a batch."""
+        return not self.is_busy and now_s >= self._rests_until
+
+    def ready_in_s(self, now_s: float) -> float:
+        """How long until `is_ready`, if nothing keeps it busy."""
+        return max(0.0, self._rests_until - now_s)
+
+    def is_due(self, now_s: float) -> bool:
+        """True when the task should get a turn even without records."""
+        return self._engine.has_news or now_s - self._turned_at >= IDLE_TURN_S
+
+    def due_in_s(self, now_s: float) -> float:
+        """How long until `is_due`."""
+        return 0.0 if self._engine.has_news else max(0.0, self._turned_at + IDLE_TURN_S - now_s)
+
+    def hand_out(self, turn: Turn, now_s: float) -> None:
+        """Marks the task busy with a turn that is on its way to the agent."""
+        self.is_busy = True
+        self._turned_at = now_s
+        # A full batch means more is waiting: go on at once. Otherwise let the next one fill, commits cost.
+        self._rests_until = now_s if turn.is_full else now_s + self._pace.poll_s
+
+    def process(self, turn: Turn) -> Effects:
+        """One step of the core. Whatever it raises is a broken invariant: bad records come back as dead letters."""
+        now_ms = time.time_ns() // 1_000_000
+        with self._metrics.phase(Phase.PROCESS):
+            effects = self._engine.process(turn.records, now_ms=now_ms, caught_up=turn.caught_up)
+        for topic, records in turn.records.items():
+            self.positions[topic] = records[-1].offset + 1
+        return effects
+
+    def start_commit(self, effects: Effects, *, on_done: Callable[[Task], None]) -> None:
+        """Commits in the background, so that other tasks go on; `on_done` when this one is free again."""
+        self._committing = asyncio.ensure_future(self._commit_then_apply(effects))
+        self._committing.add_done_callback(lambda done: self._settle(done, on_done=on_done))
+
+    async def settled(self) -> None:
+        """Waits for the commit under way, if there is one."""
+        if self._committing is not None:
+            await asyncio.wait([self._committing])
+
+    async def _commit_then_apply(self, effects: Effects) -> None:
+        started = time.perf_counter()
+        await self._commit.commit(self.partition, effects, positions=dict(self.positions))
+        with self._metrics.phase(Phase.APPLY):
+            self._store.apply(effects.changes)
+        self._metrics.committed(time.perf_counter() - started)
+        for letter in effects.dead:
+            self._metrics.dead_letter(letter.reason)
+
+    def _settle(self, done: asyncio.Task[None], *, on_done: Callable[[Task], None]) -> None:
+        error = asyncio.CancelledError("the commit was cancelled") if done.cancelled() else done.exception()
+        if error is not None:
+            # Its outcome is unknown and memory is ahead of the store: only a restore knows what was confirmed.
+            end_process(ExitCode.BROKEN, f"task {self.partition}: the commit failed; ending", error=error)
+        self._committing = None
+        self.is_busy = False
+        on_done(self)
+
+
+def _is_void(turn: Turn, effects: Effects) -> bool:
+    """True when nothing was read and nothing is to be written."""
+    return not (turn.records or effects.outputs or effects.inbox or effects.changes or effects.dead)
+
+
+@dataclass(slots=True)
+class Tasks:
+    """The tasks of this worker: assigned, given turns, revoked. All on the worker's main loop."""
+
+    make_engine: EngineFactory
+    make_store: Callable[[], Store]
+    changelog: Changelog
+    commit: Commit
+    inputs: Collection[str]
+    pace: Pace
+    dead_share: DeadShare
+    metrics: Metrics
+    stop: Callable[[ExitCode, str], None]
+    """Stops the worker in good order, with this exit code and line."""
+    on_free: Callable[[], None] = lambda: None
+    """Called when a task has become free again."""
+    held: dict[int, Task] = field(default_factory=dict)
+
+    async def assign(self, partitions: Iterable[int]) -> None:
+        """Takes over tasks: restores their state and positions. Ends the process if the state cannot be restored."""
+        started = time.perf_counter()
+        stores = {partition: self.make_store() for partition in sorted(partitions)}
+        for partition in stores:
+            await self.commit.open(partition)
+        try:
+            positions = await self.changelog.restore(stores)
+        except ChangelogTruncated as error:
+            end_process(ExitCode.LOST, str(error))
+        for partition, store in stores.items():
+            self.held[partition] = Task(
+                partition,
+                self.make_engine(partition, store),
+                store=store,
+                positions=positions[partition],
+                commit=self.commit,
+                pace=self.pace,
+                metrics=self.metrics,
+            )
+        self.metrics.restored(time.perf_counter() - started, tasks=len(self.held))
+
+    async def drain(self) -> None:
+        """Waits for all commits under way."""
+        await asyncio.gather(*(task.settled() for task in self.held.values()))
+
+    async def revoke_all(self) -> None:
+        """Finishes the commits in hand and lets all tasks go; turns still on their way come to nothing."""
+        for task in self.held.values():
+            task.is_dropped = True
+        await self.drain()
+        for partition in list(self.held):
+            del self.held[partition]
+            await self.commit.close(partition)
+
+    def take(self, turn: Turn) -> None:
+        """What the agent does with a turn: process, then commit in the background."""
+        task = turn.task
+        if task.is_dropped:
+            return
+        try:
+            effects = task.process(turn)
+        except Exception as error:
+            end_process(ExitCode.BROKEN, f"task {task.partition}: processing a batch failed", error=error)
+        self.metrics.took_batch({topic: len(rs) for topic, rs in turn.records.items()}, effects.counts)
+        if _is_void(turn, effects):
+            task.is_busy = False
+            return
+        task.start_commit(effects, on_done=lambda task: self._freed(turn, effects))
+
+    def _freed(self, turn: Turn, effects: Effects) -> None:
+        read = sum(len(records) for topic, records in turn.records.items() if topic in self.inputs)
+        if self.dead_share.is_exceeded(read, len(effects.dead)):
+            self.stop(
+                ExitCode.TOO_MANY_DEAD,
+                "too many of the records lately read are dead letters (worker.max_dead_share); stopping. "
+                "They are on records.dead, each with its reason",
+            )
+        self.on_free()

@@ -1,0 +1,81 @@
+"""One worker process around a Faust app: signals, logging, exit code. Knows nothing of what the app does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import Any
+
+import faust
+
+from streams.runtime.ending import ExitCode
+from streams.runtime.metrics import Metrics
+
+__all__ = ["Stopping", "Worker", "run"]
+
+log = logging.getLogger(__name__)
+
+# Faust and aiokafka tell at these levels what is ordinary: a rebalance, a coordinator that moved.
+_NOISE = {"faust": logging.ERROR, "mode": logging.ERROR, "aiokafka": logging.ERROR}
+
+
+class Stopping:
+    """Lets the inside of a worker stop it in good order, once, with a reason."""
+
+    def __init__(self) -> None:
+        self.code = ExitCode.STOPPED
+        self.worker: Worker | None = None
+
+    def __call__(self, code: ExitCode, line: str) -> None:
+        """Says why and begins the stop; what is in hand is still committed."""
+        if self.code is not ExitCode.STOPPED or self.worker is None:
+            return
+        self.code = code
+        log.error(line)
+        self.worker.stop_soon()
+
+
+class Worker(faust.Worker):
+    """Faust's worker without banner, spinner, renamed process, redirected prints or waiting for nothing at the end."""
+
+    def __init__(self, app: Any, *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False)
+        self.spinner = None
+
+    def stop_soon(self) -> None:
+        """Begins an orderly stop, as a signal would."""
+        if self._signal_stop_future is None:
+            self._signal_stop_future = asyncio.ensure_future(self._stop(), loop=self.loop)
+
+    async def _stop(self) -> None:
+        await self.stop()
+        if self._starting_fut is not None:
+            self._starting_fut.cancel()
+
+    def _setproctitle(self, info: str, *, ident: str = "") -> None:
+        """Stock: shows datadir and web port, of which there are none."""
+
+    async def _sentinel_task(self) -> None:
+        """Stock: sleeps a second before the loop is closed."""
+
+
+def run(app: Any, *, stopping: Stopping, metrics: Metrics, log_level: str) -> int:
+    """Runs the app until a signal or `stopping`. Returns the exit code."""
+    _set_up_logging(log_level)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    stopping.worker = Worker(app, loop=loop)
+    try:
+        stopping.worker.execute_from_commandline()
+    except SystemExit as ended:
+        code = stopping.code or (ExitCode.BROKEN if ended.code else ExitCode.STOPPED)
+    if os.environ.get("THROUGHLINE_BENCH"):
+        print(metrics.bench_line(), flush=True)
+    return code
+
+
+def _set_up_logging(log_level: str) -> None:
+    logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for name, least in _NOISE.items():
+        logging.getLogger(name).setLevel(max(least, logging.getLevelName(log_level)))
