@@ -10,6 +10,8 @@ from streams.simulator.people import Device, Person
 from streams.simulator.scene import Scene
 from streams.simulator.shop import Campaign
 
+_SCORES = tuple({"score": str(score), "kind": "nps"} for score in range(11))
+
 
 def send_mail(scene: Scene, person: Person, at_ms: int, *, campaign: Campaign | None) -> int | None:
     """Sent, perhaps opened, perhaps clicked; returns when it was clicked."""
@@ -71,7 +73,7 @@ def call_support(scene: Scene, person: Person, at_ms: int) -> None:
 def survey(scene: Scene, person: Person, at_ms: int) -> None:
     """How likely are you to recommend us?"""
     if person.email is not None:
-        score = {"score": str(scene.between(0, 11)), "kind": "nps"}
+        score = _SCORES[scene.between(0, len(_SCORES))]
         face = scene.face(email=person.email)
         scene.recorder.note(face, "survey", "Survey Answered", at_ms, properties=score)
 

@@ -40,7 +40,7 @@ class Day:
     def __init__(self, scene: Scene, members: Sequence[Person]) -> None:
         self._scene = scene
         self._members = members
-        self._end_ms = scene.options.end_ms
+        self._end_ms = scene.end_ms
 
     def live(self, start_ms: int) -> None:
         """Nothing happens before `start_ms`, when the first member wakes up."""

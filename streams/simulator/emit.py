@@ -9,15 +9,13 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
-
-from schemas import codec
 from streams.simulator.day import Day, crawl, some_moment
+from streams.simulator.encoding import Encoder
 from streams.simulator.options import Options
 from streams.simulator.people import people_of
-from streams.simulator.recorder import Entry, Recorder, Touchpoint
+from streams.simulator.recorder import Entry, Recorder
 from streams.simulator.scene import Scene
 from streams.simulator.shop import open_shop
 from streams.simulator.truth import Rules, judge
@@ -38,6 +36,7 @@ class Simulation:
 
     def __init__(self, options: Options, rules: Rules | None = None) -> None:
         self._options = options
+        self._end_ms = options.end_ms
         self._rules = rules or Rules()
         self._shop = open_shop(options.seed, till_delay_h=options.till_delay_h)
         self._truth = Truth()
@@ -45,10 +44,10 @@ class Simulation:
 
     def records(self) -> Iterator[Emitted]:
         """Every record, in the order of arrival."""
+        encode = Encoder().encode
         for entry in self.entries():
             touchpoint = entry.touchpoint
-            value = codec.encode_touchpoint(as_record(touchpoint))
-            yield Emitted(touchpoint.channel, entry.key, value, entry.arrival_ms)
+            yield Emitted(touchpoint.channel, entry.key, encode(touchpoint), entry.arrival_ms)
 
     def entries(self) -> Iterator[Entry]:
         """The same stream before encoding, for files and for tests."""
@@ -77,16 +76,17 @@ class Simulation:
         """(first moment, household) in order; the first members of the first households share devices."""
         options = self._options
         rnd = random.Random(f"{options.seed}:wake")
+        start_ms = options.start_ms
         households = options.people - options.shared_devices + options.bots
-        moments = [some_moment(rnd, options.start_ms, options.end_ms) for _ in range(households)]
+        moments = [some_moment(rnd, start_ms, self._end_ms) for _ in range(households)]
         return sorted((moment, household) for household, moment in enumerate(moments))
 
     def _live(self, household: int, wakes_ms: int) -> list[Entry]:
         """One household's whole day, judged, in the order of arrival."""
         options = self._options
         rnd = random.Random(f"{options.seed}:{household}")
-        recorder = Recorder(household, options, rnd)
-        scene = Scene(options, self._shop, rnd, recorder)
+        recorder = Recorder(household, options, end_ms=self._end_ms, rnd=rnd)
+        scene = Scene(self._end_ms, self._shop, rnd, recorder)
         if household >= options.people - options.shared_devices:
             crawl(scene, wakes_ms)
         else:
@@ -99,17 +99,10 @@ class Simulation:
     def _keep(self, entries: list[Entry]) -> None:
         truth = self._truth
         truth.add(judge(entries, self._rules))
-        for entry in entries:
-            if not entry.is_copy:
-                touchpoint = entry.touchpoint
-                truth.channels[touchpoint.channel] += 1
-                truth.events[touchpoint.event] += 1
+        originals = [entry.touchpoint for entry in entries if not entry.is_copy]
+        truth.channels.update([touchpoint.channel for touchpoint in originals])
+        truth.events.update([touchpoint.event for touchpoint in originals])
 
 
 def _arrival_ms(entry: Entry) -> int:
     return entry.arrival_ms
-
-
-def as_record(touchpoint: Touchpoint) -> dict[str, Any]:
-    """The envelope's fields by name."""
-    return msgspec.structs.asdict(touchpoint)

@@ -20,8 +20,8 @@ class Options:
 
     Shares are of all records, 0 to 1. `late_share` arrive 5 minutes to 6 hours late, `out_of_order_share`
     up to a minute late, `duplicate_share` a second time, unchanged, up to an hour after. `clock_error_share`
-    carry an impossible `occurred_at`: in the future, in 1970, days ago. `misrouted_share` are keyed by the weakest
-    identifier they carry, and `dirty_share` have their identifiers written carelessly (spaces, capitals,
+    carry an impossible `occurred_at`: in the future, in 1970, days ago. `misrouted_share` are keyed by the
+    weakest identifier they carry, and `dirty_share` have their identifiers written carelessly (spaces, capitals,
     `undefined`). Tills that do not report at once upload up to `till_delay_h` hours later.
     """
 

@@ -54,7 +54,7 @@ class Face(NamedTuple):
     weak_key: bytes
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One record on the wire; `is_copy` if the same bytes have been sent before."""
 
     arrival_ms: int
@@ -67,11 +67,11 @@ class Entry(NamedTuple):
 class Recorder:
     """Writes down what the people of one household do, in the order they do it; `entries` is the result."""
 
-    def __init__(self, household: int, options: Options, rnd: random.Random) -> None:
+    def __init__(self, household: int, options: Options, *, end_ms: int, rnd: random.Random) -> None:
         self.entries: list[Entry] = []
         self._prefix = f"m-{options.seed:x}-{household:05x}-"
         self._random = rnd.random
-        self._end_ms = options.end_ms
+        self._end_ms = end_ms
         self._used_ms: set[int] = set()
         self._faces: dict[tuple[tuple[str, str | None], ...], Face] = {}
         self._wrong_clock = options.clock_error_share

@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from streams.simulator.options import Options
 from streams.simulator.recorder import Face, Recorder
 from streams.simulator.shop import Shop
 
@@ -38,7 +37,7 @@ class Agenda:
 class Scene:
     """One household's world."""
 
-    options: Options
+    end_ms: int
     shop: Shop
     rnd: random.Random
     recorder: Recorder
