@@ -12,14 +12,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SEED = "THROUGHLINE_SEED"
 
+# No deadline: a slow machine is no defect. The blob repeats a failing example without the seed.
+hypothesis.settings.register_profile("throughline", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("throughline")
+
 
 def require(kind: str, reason: str) -> NoReturn:
-    """Skip because `kind` (kafka or data) is missing here; fail instead where THROUGHLINE_REQUIRE names it."""
+    """Skip because `kind` (kafka or data) is missing here; fail where THROUGHLINE_REQUIRE names it."""
     if kind in os.environ.get("THROUGHLINE_REQUIRE", "").replace(" ", "").split(","):
         pytest.fail(f"{kind} is required here but missing: {reason}", pytrace=False)
     pytest.skip(f"{kind}: {reason}")
@@ -73,7 +78,7 @@ class _ErrorLog(logging.Handler):
 
 @pytest.fixture(autouse=True)
 def error_log() -> Iterator[list[str]]:
-    """ERROR means data is lost or a person is needed: a test that expects one asks for this list and clears it."""
+    """ERROR means data is lost or a person is needed: who expects one asks for this list and clears it."""
     handler = _ErrorLog()
     root = logging.getLogger()
     root.addHandler(handler)
