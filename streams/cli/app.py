@@ -17,11 +17,11 @@ from streams.cli import context
 from streams.cli.errors import ExitCode, Failure
 
 # One module a command, in the order of the help; each has `register(app)`.
-COMMANDS = ("schemas", "settings")
+COMMANDS = ("worker", "schemas", "settings")
 
 EPILOG = (
     "Exit codes: 0 done · 1 a check or comparison failed · 2 wrong usage or settings · "
-    "3 something needed is not available (broker, warehouse, Java)."
+    "3 something needed is not available (broker, warehouse, Java); a command says if it has more."
 )
 
 
