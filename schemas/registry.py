@@ -31,7 +31,8 @@ class RegistryUnavailable(Exception):
 def publish(url: str, catalog: Catalog, *, timeout_s: float = 10.0) -> Iterator[tuple[str, int]]:
     """Post every subject's schema, giving (registry subject, id) as each is taken.
 
-    Posting again gives the same ids. `url` may hold user and password. Raises RegistryRefused or RegistryUnavailable.
+    Posting again gives the same ids. `url` may hold user and password. Raises RegistryRefused or
+    RegistryUnavailable.
     """
     address, headers = _with_credentials(url)
     for subject in catalog.subjects():

@@ -1,0 +1,1 @@
+"""The contracts, example by example; `tests/properties/test_codec.py` has the laws of the bytes."""
