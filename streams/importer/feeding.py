@@ -1,7 +1,7 @@
 """Write touchpoints into Kafka in arrival order, with clock ticks, no faster than their readers read.
 
-Role: the one way by which history and simulations enter Kafka. A feeder knows records as bytes with a channel,
-a key and an arrival time; it must not know where they come from or what they mean.
+Role: the one way by which history and simulations enter Kafka. A feeder knows records as bytes with a
+channel, a key and an arrival time; it must not know where they come from or what they mean.
 
 Delivery: each record once and in order per partition (idempotent producer). A feeder that fails has to be run
 again from the start: touchpoints then repeat with the same `message_id`, which the pipeline counts once.
@@ -22,8 +22,8 @@ HOUR_MS = 3_600_000
 
 #: Past the longest timer: 72 h of lateness and recovery, and an hour for what is due after that.
 _LAST_TICK_MS = 73 * HOUR_MS
-#: Ticks after the last, each once the one before was read: a timer also waits until the moment it was found due is
-#: passed.
+#: Ticks after the last, each once the one before was read: a timer also waits until the moment at which it was
+#: found due is passed.
 _CLOSING_TICKS = 3
 
 # The embedded broker keeps 5 MiB or 100,000 record batches of a partition and forgets the oldest.
@@ -53,9 +53,9 @@ class ReaderStalled(RuntimeError):
 class Feeder:
     """Feeds the inputs of one application.
 
-    `tick_ms` is the arrival time between ticks; where records are sparse (fewer than there are input partitions)
-    it stretches up to `sparse_tick_ms`, so that ticks never outnumber records by much. `tick_ms=None` writes no
-    ticks but the closing ones, and then arrival times may run backwards.
+    `tick_ms` is the arrival time between ticks; where records are sparse (fewer than there are input
+    partitions) it stretches up to `sparse_tick_ms`, so that ticks never outnumber records by much.
+    `tick_ms=None` writes no ticks but the closing ones, and then arrival times may run backwards.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Feeder:
         self._topics = {channel: f"touchpoints.{channel}" for channel in CHANNELS}
         self._partitions = partitions
         self._pace = pace
-        self._tick_ms = tick_ms
+        self.tick_ms = tick_ms
         self._sparse_tick_ms = sparse_tick_ms
         self._stalled_s = stalled_s
         self._readers = Readers(
@@ -154,17 +154,17 @@ class Feeder:
 
     def _consider_tick(self, arrival_ms: int) -> None:
         """A record that arrives now shows that everything up to the millisecond before is written."""
-        if self._tick_ms is None:
+        if self.tick_ms is None:
             return
         clock_ms = arrival_ms - 1
         if self._last_tick_ms is None:
             self.tick(clock_ms)
-        elif clock_ms - self._last_tick_ms >= self._tick_ms:
+        elif clock_ms - self._last_tick_ms >= self.tick_ms:
             is_dense = self.records - self._records_at_tick >= len(self._topics) * self._partitions
             if is_dense or clock_ms - self._last_tick_ms >= self._sparse_tick_ms:
                 self.tick(clock_ms)
         assert self._last_tick_ms is not None
-        self._next_tick_ms = self._last_tick_ms + self._tick_ms + 1
+        self._next_tick_ms = self._last_tick_ms + self.tick_ms + 1
 
     def _produce(self, topic: str, value: bytes | None, **more: Any) -> None:
         self._unpolled += 1

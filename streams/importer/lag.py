@@ -64,8 +64,8 @@ class Reading:
     def in_flight(self, task: int, mean_bytes: Mapping[str, float]) -> float:
         """Bytes that can come to lie unread in one partition of one topic of this task, at worst.
 
-        Everything unread on the inputs and the inbox of a task ends on one partition of an output topic, on top
-        of what the slowest sink partition has not read.
+        Everything unread on the inputs and the inbox of a task ends on one partition of an output topic, on
+        top of what the slowest sink partition has not read.
         """
         unread = sum(lag.records * mean_bytes[lag.topic] for lag in self.worker if lag.partition == task)
         landed = max(
@@ -74,7 +74,7 @@ class Reading:
         return unread + landed
 
     def records_in_flight(self, task: int) -> int:
-        """The same in records, a bound on unread record batches: a broker may keep a limited number."""
+        """The same in records, a bound on unread batches: a broker may keep a limited number."""
         unread = sum(lag.records for lag in self.worker if lag.partition == task)
         return unread + max((lag.records for lag in self.sink if lag.partition == task), default=0)
 
@@ -101,7 +101,10 @@ class Readers:
         self._worker_topics = (*inputs, INBOX)
         self._sink_topics = tuple(outputs)
         self._partitions = partitions
-        quiet = {"bootstrap.servers": bootstrap, "log.connection.close": False}
+        quiet: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": bootstrap,
+            "log.connection.close": False,
+        }
         self._admin = AdminClient(quiet)
         self._groups = {
             group: Consumer({**quiet, "group.id": group, "enable.auto.commit": False})

@@ -1,0 +1,305 @@
+"""Read rows of text from CSV, JSON Lines and Parquet files, each plain or gzipped.
+
+Whatever the format, a row is a list of texts in the order of the table's columns, the empty text where there is
+nothing. Must not know what a column means. A row that cannot be read goes to `on_reject`; a file that cannot be read
+on raises Unreadable, because half an import is worse than none.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import shutil
+import tempfile
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+import msgspec
+
+from streams.importer.mapping import File, MappingError
+from streams.importer.rejects import OnReject, Reason, Reject
+
+Row = tuple[int, list[str]]
+
+_GZIP = b"\x1f\x8b"
+_FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+_BATCH_ROWS = 20_000
+#: JSON Lines name their columns row by row: so many rows must show every column a mapping reads.
+_SAMPLE_ROWS = 10_000
+_BROKEN = (OSError, EOFError, zlib.error, UnicodeError)
+
+
+class Unreadable(RuntimeError):
+    """A file is missing, cut or not what its format says."""
+
+
+class Table(ABC):
+    """One file as rows. `wanted` are the columns somebody will ask for."""
+
+    def __init__(self, path: Path, layout: File, wanted: Sequence[str]) -> None:
+        self.path = path
+        self._layout = layout
+        self._wanted = tuple(wanted)
+        self._position: Callable[[], int] = int
+        self.size_bytes = path.stat().st_size
+        with path.open("rb") as file:
+            self._is_gzip = file.read(2) == _GZIP
+        self.columns: tuple[str, ...] = ()
+
+    @abstractmethod
+    def rows(self, on_reject: OnReject) -> Iterator[Row]:
+        """(line, or number of the row, from 1; its texts)."""
+
+    def content(self, values: list[str]) -> str:
+        """The whole row as one text: equal rows, equal content."""
+        return "\x1f".join(values)
+
+    @property
+    def done_bytes(self) -> int:
+        """How much of the file has been read."""
+        return self._position()
+
+    def shown(self, values: list[str]) -> dict[str, str] | str:
+        """The row for a person to read."""
+        return dict(zip(self.columns, values, strict=False))
+
+    def _open(self) -> IO[bytes]:
+        """The file's content, unpacked; counts what was read of the file itself."""
+        raw = self.path.open("rb")
+        if not self._is_gzip:
+            self._position = lambda: 0 if raw.closed else raw.tell()
+            return raw
+        unpacked = _Gunzip(raw)
+        self._position = unpacked.packed_position
+        return cast("IO[bytes]", unpacked)
+
+
+class _Gunzip(gzip.GzipFile):
+    """Closes the packed file with itself, and knows how far it has read there."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        super().__init__(fileobj=packed)
+        self._packed = packed
+
+    def packed_position(self) -> int:
+        return 0 if self._packed.closed else self._packed.tell()
+
+    def close(self) -> None:
+        super().close()
+        self._packed.close()
+
+
+class CsvTable(Table):
+    """Comma separated values after RFC 4180, with a header line or with `header` from the mapping."""
+
+    def __init__(self, path: Path, layout: File, wanted: Sequence[str]) -> None:
+        super().__init__(path, layout, wanted)
+        with self._text() as text:
+            first: list[str] = next(self._reader(text), [])
+        self.columns = layout.header or tuple(first)
+        if not self.columns:
+            raise Unreadable(f"{path}: has no header line")
+        twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
+        if twice:
+            raise Unreadable(f"{path}: column {', '.join(twice)} stands in the header twice")
+
+    def rows(self, on_reject: OnReject) -> Iterator[Row]:
+        width = len(self.columns)
+        with self._text() as text:
+            reader = self._reader(text)
+            if self._layout.header is None:
+                next(reader)
+            while True:
+                line = reader.line_num + 1
+                try:
+                    values = next(reader, None)
+                except csv.Error as error:
+                    on_reject(Reject(str(self.path), line, Reason.UNREADABLE, str(error), ""))
+                    continue
+                if values is None:
+                    return
+                if len(values) == width:
+                    yield line, values
+                elif values:
+                    detail = f"{width} expected, {len(values)} found"
+                    on_reject(Reject(str(self.path), line, Reason.FIELDS, detail, self.shown(values)))
+
+    def _text(self) -> IO[str]:
+        # Bytes that are no text survive until the row they stand in is rejected for them.
+        return io.TextIOWrapper(
+            self._open(), encoding=self._layout.encoding, errors="surrogateescape", newline=""
+        )
+
+    def _reader(self, text: IO[str]) -> Any:
+        delimiter = (
+            "\t" if ".tsv" in self.path.suffixes and self._layout.delimiter == "," else self._layout.delimiter
+        )
+        return csv.reader(text, delimiter=delimiter)
+
+
+class JsonTable(Table):
+    """One JSON object a line. `a.b` names the field b of the object in the field a."""
+
+    def __init__(self, path: Path, layout: File, wanted: Sequence[str]) -> None:
+        super().__init__(path, layout, wanted)
+        # Numbers with a fraction stay the text they were, so that money stays exact.
+        self._decode = msgspec.json.Decoder(float_hook=str).decode
+        with self._open() as file:
+            sample = [self._object(line) for line in islice(file, _SAMPLE_ROWS)]
+        rows = [row for row in sample if row is not None]
+        self.columns = tuple(
+            name for name in self._wanted if any(_find(row, name) is not None for row in rows)
+        )
+
+    def rows(self, on_reject: OnReject) -> Iterator[Row]:
+        paths = [(name, name.split(".")) for name in self.columns]
+        with self._open() as file:
+            for number, line in enumerate(file, start=1):
+                row = self._object(line)
+                if row is not None:
+                    values = [_as_text(_find(row, name, path)) for name, path in paths]
+                    values.append(line.strip().decode("utf-8", "surrogateescape"))
+                    yield number, values
+                elif line.strip():
+                    raw = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
+                    on_reject(Reject(str(self.path), number, Reason.UNREADABLE, "not a JSON object", raw))
+
+    def content(self, values: list[str]) -> str:
+        return values[-1]
+
+    def shown(self, values: list[str]) -> dict[str, str] | str:
+        return values[-1]
+
+    def _object(self, line: bytes) -> dict[str, Any] | None:
+        try:
+            found = self._decode(line)
+        except (msgspec.DecodeError, UnicodeError):
+            return None
+        return found if isinstance(found, dict) else None
+
+
+class ParquetTable(Table):
+    """Apache Parquet, turned to text column by column."""
+
+    def __init__(self, path: Path, layout: File, wanted: Sequence[str]) -> None:
+        super().__init__(path, layout, wanted)
+        with self._parquet() as parquet:
+            self.columns = tuple(parquet.schema_arrow.names)
+
+    def rows(self, on_reject: OnReject) -> Iterator[Row]:
+        with self._parquet() as parquet:
+            total = parquet.metadata.num_rows or 1
+            number = 0
+            self._position = lambda: self.size_bytes * number // total
+            for batch in parquet.iter_batches(batch_size=_BATCH_ROWS):
+                texts = [
+                    _column_text(column, name=f"{self.path}: {name}") for name, column in _columns(batch)
+                ]
+                for values in zip(*texts, strict=True):
+                    number += 1
+                    yield number, list(values)
+
+    def _parquet(self) -> Any:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            if not self._is_gzip:
+                return pq.ParquetFile(self.path)
+            # Parquet is read from its end, so it has to be unpacked as a whole; not into memory.
+            unpacked = tempfile.TemporaryFile(prefix="throughline-parquet-")  # noqa: SIM115 # the reader closes it
+            with self._open() as file:
+                shutil.copyfileobj(file, unpacked)
+            return pq.ParquetFile(unpacked)
+        except pa.ArrowInvalid as error:
+            raise Unreadable(f"{self.path}: {error}") from None
+
+
+def open_table(path: Path, layout: File, *, wanted: Sequence[str]) -> Table:
+    """The table of a file, its columns known. Raises Unreadable."""
+    kinds: dict[str, type[Table]] = {"csv": CsvTable, "jsonl": JsonTable, "parquet": ParquetTable}
+    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
+    name = layout.format or _FORMATS.get(suffixes[-1].lower() if suffixes else "")
+    if name is None:
+        raise Unreadable(f"{path}: its name does not say its format; the mapping can: [file] format = …")
+    try:
+        return kinds[name](path, layout, wanted)
+    except (*_BROKEN, LookupError) as error:
+        raise Unreadable(f"{path}: {error}") from None
+
+
+def read_rows(table: Table, on_reject: OnReject) -> Iterator[Row]:
+    """The rows of a table. Raises Unreadable where the file breaks off."""
+    number = 0
+    try:
+        for row in table.rows(on_reject):
+            number = row[0]
+            yield row
+    except _BROKEN as error:
+        raise Unreadable(f"{table.path}: after row {number:,}: {error}") from error
+
+
+def require_columns(tables: Sequence[Table], layout: File, *, named: dict[str, list[str]]) -> None:
+    """Raise one MappingError for every column that a mapping names and a file lacks."""
+    faults: list[str] = []
+    for table in tables:
+        for column in named.keys() - set(table.columns) - set(layout.optional):
+            faults.append(f"{table.path.name} has no column {column!r} (for {', '.join(named[column])})")
+    if faults:
+        has = "; ".join(f"{table.path.name} has {', '.join(table.columns)}" for table in tables[:1])
+        raise MappingError(f"{'; '.join(sorted(faults))}; {has}")
+
+
+def _columns(batch: Any) -> Iterator[tuple[str, Any]]:
+    return zip(batch.schema.names, batch.columns, strict=True)
+
+
+def _column_text(column: Any, *, name: str) -> list[str]:
+    """Texts of one Parquet column; times in ISO format, with an offset where the column has a zone."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("us", tz=column.type.tz), safe=False)
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        text: list[str] = pc.fill_null(column.cast(pa.string()), "").to_pylist()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise Unreadable(f"{name}: {error}") from None
+    return text
+
+
+def _find(row: dict[str, Any], name: str, path: Sequence[str] | None = None) -> Any:
+    """The field of that name, or else at the end of that path of names; None where there is none."""
+    if name in row:
+        return row[name]
+    found: Any = row
+    for step in path or name.split("."):
+        if not isinstance(found, dict):
+            return None
+        found = found.get(step)
+    return found
+
+
+def _as_text(field: Any) -> str:
+    if isinstance(field, str):
+        return field
+    if field is None:
+        return ""
+    if isinstance(field, bool):
+        return "true" if field else "false"
+    return msgspec.json.encode(field).decode()
