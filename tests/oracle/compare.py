@@ -162,25 +162,37 @@ def _compare_actions(found: Differences, expected: Answer, landed: Landed) -> No
     right: dict[str, tuple[Action, Story]] = {
         a.opened_by: (a, s) for s in expected.stories for a in s.actions
     }
-    rows: dict[str, LandedAction] = {}
-    for row in landed.actions:
-        if row.opened_by in rows:
-            found.note("duplicate", f"action for the cart opened by {row.opened_by}")
-        rows[row.opened_by] = row
-    for opened_by in sorted(right.keys() - rows.keys()):
-        found.note("missed_actions", f"cart opened by {opened_by}: {right[opened_by][0]}")
-    for opened_by, row in sorted(rows.items()):
+    standing, cancelled = _by_opener(found, landed.actions)
+    for opened_by in sorted(right.keys() - standing.keys()):
+        kind = "unjustified_cancellations" if opened_by in cancelled else "missed_actions"
+        found.note(kind, f"cart opened by {opened_by}: {right[opened_by][0]}")
+    for opened_by, row in sorted(standing.items()):
         if opened_by in right:
             action, story = right[opened_by]
             _compare_action(found, action, row, profile=profiles.get(id(story)))
-        elif row.status != "cancelled":
+        else:
             found.note("false_actions", f"cart opened by {opened_by} was not abandoned: {row}")
 
 
+def _by_opener(
+    found: Differences, actions: Iterable[LandedAction]
+) -> tuple[dict[str, LandedAction], set[str]]:
+    """Actions that stand, by the opener of their cart, and openers of carts with a cancelled one."""
+    standing: dict[str, LandedAction] = {}
+    cancelled: set[str] = set()
+    seen: set[str] = set()
+    for row in actions:
+        if row.action in seen or (row.status != "cancelled" and row.opened_by in standing):
+            found.note("duplicate", f"action {row.action} for the cart opened by {row.opened_by}")
+        seen.add(row.action)
+        if row.status == "cancelled":
+            cancelled.add(row.opened_by)
+        else:
+            standing[row.opened_by] = row
+    return standing, cancelled
+
+
 def _compare_action(found: Differences, action: Action, row: LandedAction, *, profile: str | None) -> None:
-    if row.status == "cancelled":
-        found.note("unjustified_cancellations", f"cart opened by {action.opened_by}: {action}")
-        return
     said = row.status, row.due_ms, row.value_micros, row.recovered_micros or 0
     if said != (action.status, action.due_ms, action.value_micros, action.recovered_micros or 0):
         found.note("wrong", f"action {row} for {action}")

@@ -42,8 +42,9 @@ class LandedCart(NamedTuple):
 
 
 class LandedAction(NamedTuple):
-    """The latest revision of an action."""
+    """The latest revision of an action; `opened_by` is the opener of the cart it stands for by now."""
 
+    action: str
     opened_by: str
     profile: str
     status: str
@@ -53,7 +54,7 @@ class LandedAction(NamedTuple):
 
 
 class Emission(NamedTuple):
-    """One revision of an action that asked somebody to act: status due, decided at that clock."""
+    """The first revision of an action that asked somebody to act, with the clock it was decided at."""
 
     opened_by: str
     decided_ms: int
@@ -81,10 +82,12 @@ CARTS = """
 SELECT toString(profile_id), toUnixTimestamp64Milli(opened_at), toString(status), settled_by
 FROM current_carts"""
 ACTIONS = """
-SELECT opened_by, toString(profile_id), toString(status), toUnixTimestamp64Milli(due_at), value_micros,
-       recovered_micros
+SELECT toString(action_id), opened_by, toString(profile_id), toString(status),
+       toUnixTimestamp64Milli(due_at), value_micros, recovered_micros
 FROM current_actions"""
-EMISSIONS = "SELECT DISTINCT opened_by, toUnixTimestamp64Milli(decided_at) FROM actions WHERE status = 'due'"
+EMISSIONS = """
+SELECT DISTINCT argMin(opened_by, revision), toUnixTimestamp64Milli(decided_at)
+FROM actions WHERE status != 'cancelled' GROUP BY action_id, decided_at"""
 
 
 def read_landed(query: Query) -> Landed:

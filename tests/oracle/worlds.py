@@ -1,0 +1,219 @@
+"""Small nasty worlds from a seed: few people, many links, boundaries of every rule hit. Knows no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from tests.oracle.rules import CHANNELS, DEFAULT, HOUR_MS, MINUTE_MS, SECOND_MS, Rules
+from tests.oracle.touchpoints import Item, Touchpoint, arrived_ms, is_late, occurred_ms
+
+START_MS = 1_760_000_400_000
+"""A full minute, so that the coarse grid is easy to read in epoch milliseconds."""
+GAPS_MS = (
+    *(0, 0, 1, 5 * MINUTE_MS, 10 * MINUTE_MS, 10 * MINUTE_MS, 20 * MINUTE_MS, 20 * MINUTE_MS),
+    *(30 * MINUTE_MS - 1, 30 * MINUTE_MS, 30 * MINUTE_MS + 1, 40 * MINUTE_MS, 60 * MINUTE_MS, 5 * HOUR_MS),
+)
+EVENTS = (
+    *("Product Added",) * 6,
+    *("Order Completed",) * 3,
+    *("Product Removed",) * 2,
+    *("Product Viewed",) * 3,
+    "Cart Updated",
+    "Checkout Started",
+    "Cart Viewed",
+    "Email Opened",
+)
+POOL = ("user_id", "loyalty_id", "email", "phone", "device_id", "device_id", "anonymous_id", "anonymous_id")
+BLOCKED = ("null", "0", "", "Guest", "00000000-0000-0000-0000-000000000000", " n/a ")
+TAIL_MS = 73 * HOUR_MS
+"""How far behind the last arrival the first of the final ticks is: past every timer and bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Everything that arrived by then has been fed."""
+
+    clock_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Touchpoints in the order they are fed, the ticks among them, and the rules that hold."""
+
+    seed: int
+    touchpoints: tuple[Touchpoint, ...]
+    ticks_ms: tuple[int, ...]
+    rules: Rules = DEFAULT
+
+    def records(self) -> Iterator[Touchpoint | Tick]:
+        """Touchpoints and ticks in the order to feed them; the final ticks are `final_ticks_ms`."""
+        ticks = list(self.ticks_ms)
+        for touchpoint in self.touchpoints:
+            while ticks and ticks[0] < touchpoint.arrival_ms:
+                yield Tick(ticks.pop(0))
+            yield touchpoint
+        yield from map(Tick, ticks)
+
+    def final_ticks_ms(self) -> tuple[int, ...]:
+        """Past the last timer, then three more, each to be fed once the one before has been consumed."""
+        last_ms = max([*self.ticks_ms, *(t.arrival_ms for t in self.touchpoints)], default=START_MS)
+        return tuple(last_ms + TAIL_MS + n for n in range(4))
+
+
+def world(seed: int) -> World:
+    """The world of this seed; the same seed always gives the same one."""
+    rng = Random(seed)
+    size = rng.choice([rng.randint(1, 8), rng.randint(2, 25), rng.randint(10, 60)])
+    rules = (
+        replace(DEFAULT, gaps_ms={"store": 2 * HOUR_MS, "email": MINUTE_MS})
+        if rng.random() < 0.2
+        else DEFAULT
+    )
+    people = _people(rng)
+    clocks_ms = [START_MS + rng.choice(GAPS_MS) for _ in people]
+    originals = []
+    for n in range(size):
+        who = rng.randrange(len(people))
+        clocks_ms[who] += _gap_ms(rng)
+        originals.append(_touchpoint(rng, f"m{n}", clocks_ms[who], identifiers=people[who]))
+    copies = [_copy(rng, rng.choice(originals)) for _ in range(rng.choice([0, 0, 1, 1 + size // 5]))]
+    fed = sorted([*originals, *copies], key=lambda t: t.arrival_ms)
+    return World(seed, tuple(fed), _ticks_ms(rng, fed), rules)
+
+
+def shuffled(original: World, seed: int, *, keep_times: bool = False) -> World:
+    """The same touchpoints in another order of arrival, with the same final answer.
+
+    `keep_times`: records keep the times they claim to have arrived at and come in any order, as from a file
+    that is not sorted, with no tick before the end. Otherwise every touchpoint arrives at another moment of
+    the 72 h after it occurred, and ticks fit.
+    """
+    rng = Random(seed)
+    if keep_times:
+        fed = _without_copies(original.touchpoints)
+        rng.shuffle(fed)
+        return replace(original, touchpoints=tuple(fed), ticks_ms=())
+    moved = [_moved(rng, t, original.rules) for t in _without_copies(original.touchpoints)]
+    fed = sorted(moved, key=lambda t: t.arrival_ms)
+    return replace(original, touchpoints=tuple(fed), ticks_ms=_ticks_ms(rng, fed))
+
+
+def _people(rng: Random) -> list[list[tuple[str, str]]]:
+    """Identifiers of each of a few people; now and then two share one, which makes them one."""
+    people = []
+    for person in range(rng.choice([1, 1, 2, 2, 3, 4])):
+        types = rng.sample(POOL, rng.randint(1, len(POOL)))
+        people.append([(type_, f"{type_[0]}{person}{n}") for n, type_ in enumerate(types)])
+    if len(people) > 1 and rng.random() < 0.4:
+        people[0].append(rng.choice(people[1]))
+    return people
+
+
+def _gap_ms(rng: Random) -> int:
+    return 80 * HOUR_MS if rng.random() < 0.002 else rng.choice(GAPS_MS)
+
+
+def _touchpoint(
+    rng: Random, message_id: str, at_ms: int, *, identifiers: Sequence[tuple[str, str]]
+) -> Touchpoint:
+    event = rng.choice(EVENTS)
+    is_order = event == "Order Completed"
+    channel = rng.choice(["pos", "web", "app", "orders"]) if is_order else rng.choice(CHANNELS)
+    arrival_ms = at_ms + _delay_ms(rng, is_order=is_order)
+    return Touchpoint(
+        message_id=message_id,
+        event=event,
+        occurred_ms=_claimed_ms(rng, at_ms),
+        received_ms=arrival_ms + (5 * MINUTE_MS if rng.random() < 0.03 else 0),
+        arrival_ms=arrival_ms,
+        identifiers=_worn(rng, identifiers),
+        channel=channel,
+        items=_items(rng, event),
+        cart_id=rng.choice([None, "c1", "c2"]),
+        order_id=f"o-{message_id}" if is_order else None,
+        revenue_micros=rng.choice([None, rng.randint(0, 9) * 1_000_000]) if is_order else None,
+        currency=rng.choice([None, "EUR"]),
+    )
+
+
+def _claimed_ms(rng: Random, at_ms: int) -> int:
+    """Mostly the truth; a few clocks are ahead, and a very few stand at 1970."""
+    luck = rng.random()
+    if luck < 0.03:
+        return at_ms + rng.choice([MINUTE_MS, 24 * HOUR_MS, 500_000 * HOUR_MS])
+    return 0 if luck < 0.034 else at_ms
+
+
+def _delay_ms(rng: Random, *, is_order: bool) -> int:
+    """From occurring to arriving: mostly nothing, orders often hours (tills), rarely the edge of too late."""
+    luck = rng.random()
+    if luck < (0.3 if is_order else 0.02):
+        return rng.randint(1, 40) * 30 * MINUTE_MS
+    if luck < 0.5:
+        return 0
+    if luck < 0.99:
+        return rng.choice([1, SECOND_MS, 9 * SECOND_MS, 11 * SECOND_MS, 5 * MINUTE_MS, 31 * MINUTE_MS])
+    return 72 * HOUR_MS + rng.choice([-1, 0, 1, HOUR_MS])
+
+
+def _worn(rng: Random, identifiers: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """One to three of a person's identifiers as a sloppy producer writes them, now and then a blocked one."""
+    worn = dict(rng.sample(identifiers, min(len(identifiers), rng.choice([1, 1, 1, 1, 2, 2, 3]))))
+    if "email" in worn and rng.random() < 0.5:
+        worn["email"] = f" {worn['email'].upper()}"
+    if rng.random() < 0.06:
+        worn[rng.choice(POOL)] = rng.choice(BLOCKED)
+    return worn
+
+
+def _items(rng: Random, event: str) -> tuple[Item, ...]:
+    if event not in ("Product Added", "Product Removed", "Cart Updated", "Order Completed"):
+        return ()
+    lines = rng.choice([1, 1, 2]) if event.startswith("Product") else rng.randint(0, 2)
+    return tuple(
+        Item(rng.choice("xyz"), rng.choice([1, 1, 2]), rng.randint(1, 5) * 1000) for _ in range(lines)
+    )
+
+
+def _copy(rng: Random, original: Touchpoint) -> Touchpoint:
+    """The same message again: the same bytes twice, or received twice (but never turned late by it)."""
+    after_ms = rng.choice([0, 1, MINUTE_MS, 35 * MINUTE_MS, 20 * HOUR_MS])
+    received_ms = original.received_ms + (after_ms if rng.random() < 0.5 else 0)
+    again = replace(original, arrival_ms=original.arrival_ms + after_ms, received_ms=received_ms)
+    return again if is_late(again) == is_late(original) else original
+
+
+def _ticks_ms(rng: Random, fed: Sequence[Touchpoint]) -> tuple[int, ...]:
+    """Regular ticks, ticks at moments that matter (arrivals, due, lateness), or none before the end."""
+    style = rng.choice(["none", "regular", "sharp", "sharp"])
+    if style == "none" or not fed:
+        return ()
+    first_ms, last_ms = fed[0].arrival_ms, fed[-1].arrival_ms
+    if style == "regular":
+        step_ms = max(rng.choice([5 * MINUTE_MS, HOUR_MS]), (last_ms - first_ms) // 60)
+        return tuple(range(first_ms, last_ms + 2 * HOUR_MS, step_ms))
+    moments = {
+        base_ms + after_ms
+        for t in rng.sample(fed, min(len(fed), 12))
+        for base_ms in (t.arrival_ms, t.arrival_ms + 30 * MINUTE_MS)
+        for after_ms in rng.sample([0, 9_999, 10_000, 10_001, MINUTE_MS], 2)
+    }
+    return tuple(sorted(moments))
+
+
+def _without_copies(touchpoints: Sequence[Touchpoint]) -> list[Touchpoint]:
+    """The copy of each message that arrives first: which one that is must not be changed."""
+    first: dict[str, Touchpoint] = {}
+    for touchpoint in sorted(touchpoints, key=arrived_ms):
+        first.setdefault(touchpoint.message_id, touchpoint)
+    return list(first.values())
+
+
+def _moved(rng: Random, touchpoint: Touchpoint, rules: Rules) -> Touchpoint:
+    if is_late(touchpoint, rules):
+        return touchpoint
+    happened_ms = occurred_ms(touchpoint, rules)
+    arrival_ms = happened_ms + rng.choice([0, rng.randint(0, rules.late_after_ms), rng.randint(0, HOUR_MS)])
+    return replace(touchpoint, occurred_ms=happened_ms, received_ms=arrival_ms, arrival_ms=arrival_ms)
