@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -167,7 +168,13 @@ class Layers(Generic[Model]):
 
 def _refused(schema: Mapping[str, Any], value: object) -> str:
     hint = did_you_mean(str(value), schema.get("enum", ()))
-    return f"{value!r} is not allowed{hint}; it must be {_in_words(schema)}"
+    shown = "what it says" if schema.get("secret") else without_credentials(repr(value))
+    return f"{shown} is not allowed{hint}; it must be {_in_words(schema)}"
+
+
+def without_credentials(text: str) -> str:
+    """The text with the user and password of any URL in it left out: it is going to be printed."""
+    return re.sub(r"://[^@/\s]*@", "://…@", text)
 
 
 def _unpacked(text: str, shape: str) -> object:

@@ -26,6 +26,7 @@ NOT_SETTINGS = {
     "THROUGHLINE_SHARED_DATA": "tests: folder of the public data sets",
     "THROUGHLINE_REQUIRE": "tests: what may not be skipped (kafka, data)",
     "THROUGHLINE_SEED": "tests: repeats a run",
+    "THROUGHLINE_BENCH": "benchmarks: a worker prints its figures when it stops",
 }
 
 Names = TypeVar("Names", bound=Iterable[str])
@@ -94,7 +95,7 @@ class Registry(Section):
     url: str = Field(
         default="",
         pattern=r"^$|^https?://[^\s/]+",
-        description="Confluent-compatible Schema Registry; empty: the ids kept with the schemas.",
+        description="Confluent-compatible Schema Registry that `schemas register` publishes to; empty: none.",
     )
 
 

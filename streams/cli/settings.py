@@ -45,7 +45,11 @@ def print_settings(
 
 
 def _shown(entry: Entry) -> Any:
-    return MASK if entry.is_secret else entry.value
+    from streams.layered import without_credentials
+
+    if entry.is_secret:
+        return MASK
+    return without_credentials(entry.value) if isinstance(entry.value, str) else entry.value
 
 
 def _print_json(found: list[Entry]) -> None:

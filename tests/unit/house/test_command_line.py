@@ -125,8 +125,16 @@ def test_commands_get_the_settings_and_options_of_the_root(tmp_path: Path) -> No
     assert CliRunner().invoke(app, ["--settings", str(path), "-q", "peek"]).stdout == "8 True\n"
 
 
-def test_the_password_is_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings are printed into tickets and logs; secrets are not."""
-    monkeypatch.setenv("THROUGHLINE_CLICKHOUSE_PASSWORD", "hunter2-of-the-test")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("THROUGHLINE_CLICKHOUSE_PASSWORD", "hunter2-of-the-test"),
+        ("THROUGHLINE_CLICKHOUSE_URL", "https://shop:hunter2-of-the-test@warehouse:8443"),
+        ("THROUGHLINE_REGISTRY_URL", "ftp://shop:hunter2-of-the-test@registry"),
+    ],
+)
+def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Settings are printed into tickets and logs, and so is what is wrong with them; secrets are not."""
+    monkeypatch.setenv(name, value)
     for arguments in (["settings"], ["settings", "--json"], ["settings", "--toml"]):
         assert "hunter2-of-the-test" not in CliRunner().invoke(build(), arguments).output
