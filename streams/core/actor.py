@@ -52,21 +52,33 @@ class Profile(msgspec.Struct, array_like=True, tag=1):
     merged_ms: int = NEVER
     journal_first: int = 0
     journal_parts: int = 0
+    journal_tail: bytes = b""
 
 
 class Actor:
-    """An actor in memory: its head, and for a root the journal and cart entries (in event-time order) beside it."""
+    """An actor in memory: an alias of `root`, or, with a profile, a root itself.
+
+    A root has its journal and its cart entries, in event-time order, beside the profile.
+    """
+
+    __slots__ = (
+        "_last_revision", "_profile_id", "carts", "has_new_carts", "identifier", "index", "journal", "profile", "root",
+    )  # fmt: skip
 
     def __init__(self, identifier: str, head: Alias | Profile) -> None:
         self.identifier = identifier
-        self.head = head
+        self.profile: Profile | None = None
+        self.root = identifier
         self.journal = Journal()
         self.carts: list[CartEntry] = []
         self.has_new_carts = False
         self._profile_id = ""
         self._last_revision = 0
         self.index: dict[str, int] = {}
-        if isinstance(head, Profile):
+        if isinstance(head, Alias):
+            self.root = head.root
+        else:
+            self.profile = head
             self.index = {member: i for i, member in enumerate(head.members)}
 
     @property
@@ -77,32 +89,26 @@ class Actor:
         return self._profile_id
 
     @property
-    def profile(self) -> Profile:
-        """The head of a root; an alias has none."""
-        assert isinstance(self.head, Profile), "an alias was asked for a profile"
-        return self.head
-
-    @property
     def revision(self) -> int:
         """The profile's revision, of an alias the one it was handed over with."""
-        return self.head.revision if isinstance(self.head, Profile) else self._last_revision
+        return self._last_revision if self.profile is None else self.profile.revision
 
     def add_member(self, identifier: str) -> int:
-        """The index of a member, added if it is new."""
+        """The index of a member of a root, added if it is new."""
         at = self.index.get(identifier)
         if at is None:
+            assert self.profile is not None
             at = self.index[identifier] = len(self.index)
             self.profile.members.append(identifier)
         return at
 
     def become_alias(self, root: str) -> None:
         """Hand everything over: only the pointer stays."""
-        self.journal.dirty.update(range(self.journal.first, self.journal.first + len(self.journal.parts)))
-        self.journal.first, self.journal.parts = self.journal.first + len(self.journal.parts), []
+        self._last_revision = self.revision
+        self.profile, self.root = None, root
+        self.journal.clear()
         self.has_new_carts = self.has_new_carts or bool(self.carts)
         self.carts, self.index = [], {}
-        self._last_revision = self.revision
-        self.head = Alias(root)
 
 
 def profile_id_of(root: str) -> str:
@@ -118,10 +124,13 @@ _decode_carts: Any = msgspec.msgpack.Decoder(list[CartEntry]).decode
 def parts_of(actor: Actor) -> Iterator[Change]:
     """The changed parts of an actor as changelog records, None where a part is gone; marks them as written."""
     key = actor.identifier.encode()
-    head, journal = actor.head, actor.journal
-    if isinstance(head, Profile):
-        head.journal_first, head.journal_parts = journal.first, len(journal.parts)
-    yield key, _encode(head)
+    profile, journal = actor.profile, actor.journal
+    if profile is None:
+        yield key, _encode(Alias(actor.root))
+    else:
+        profile.journal_first, profile.journal_parts = journal.first, len(journal.parts)
+        profile.journal_tail = journal.tail
+        yield key, _encode(profile)
     if journal.dirty:
         for number in sorted(journal.dirty):
             at = number - journal.first
@@ -150,7 +159,8 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
     if isinstance(head, Profile):
         numbers = range(head.journal_first, head.journal_first + head.journal_parts)
         found = [parts.get(_journal_key(key, number)) for number in numbers]
-        actor.journal = Journal(head.journal_first, [part for part in found if part is not None])
+        parts_found = [part for part in found if part is not None]
+        actor.journal = Journal(head.journal_first, parts_found, head.journal_tail)
         assert len(actor.journal.parts) == head.journal_parts, (
             f"{identifier[:12]}…: journal parts are missing"
         )

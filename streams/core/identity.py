@@ -25,7 +25,6 @@ from streams.core.messages import (
     Repoint,
     Touch,
     Union,
-    Waiting,
 )
 from streams.core.profile import Profiles
 
@@ -70,8 +69,9 @@ class Identity:
         if not new:
             return
         self._actors.touch(actor)
-        if actor.profile.proposal:
-            actor.profile.waiting.append(Link(actor.identifier, tuple(new), cause))
+        profile = _profile(actor)
+        if profile.proposal:
+            profile.waiting.append(Link(actor.identifier, tuple(new), cause))
             return
         for identifier in new:
             self.claim(actor, identifier, cause)
@@ -99,8 +99,8 @@ class Identity:
     def _on_root_message(self, message: Link | Union | Propose | Absorb) -> None:
         """Messages for whoever is root of `to` by now: an alias passes them on."""
         actor = self.actor(message.to, message.cause)
-        if isinstance(actor.head, Alias):
-            self._send(msgspec.structs.replace(message, to=actor.head.root))
+        if actor.profile is None:
+            self._send(msgspec.structs.replace(message, to=actor.root))
             return
         match message:
             case Link():
@@ -118,22 +118,21 @@ class Identity:
             actor = self._actors.create(message.to, Alias(message.root))
             self._note(actor, message.root, STITCHED, message.cause)
             return
-        root = actor.head.root if isinstance(actor.head, Alias) else actor.identifier
-        if root != message.root:
-            self._send(Union(root, message.root, message.cause))
+        if actor.root != message.root:
+            self._send(Union(actor.root, message.root, message.cause))
 
     def _on_union(self, actor: Actor, message: Union) -> None:
         if message.to == message.other:
             return
         self._actors.touch(actor)
-        if actor.profile.proposal:
-            self._wait(actor, message)
+        profile = _profile(actor)
+        if profile.proposal:
+            profile.waiting.append(message)
             return
-        self._profiles.hold(actor, self.now_ms)
+        self._profiles.hold(profile, self.now_ms)
         if self._order(message.to) < self._order(message.other):
             self._send(Union(message.other, message.to, message.cause))
             return
-        profile = actor.profile
         profile.revision += 1
         profile.proposal = f"{profile.revision} {message.other}"
         self._send(Propose(message.other, actor.identifier, profile.members, profile.proposal, message.cause))
@@ -141,10 +140,11 @@ class Identity:
     def _on_propose(self, actor: Actor, message: Propose) -> None:
         if message.child != actor.identifier:
             self._actors.touch(actor)
-            if actor.profile.proposal:
-                self._wait(actor, message)
+            profile = _profile(actor)
+            if profile.proposal:
+                profile.waiting.append(message)
                 return
-            self._profiles.hold(actor, self.now_ms)
+            self._profiles.hold(profile, self.now_ms)
             for member in message.members:
                 actor.add_member(member)
         self._send(Accept(message.child, actor.identifier, message.proposal, message.cause))
@@ -152,10 +152,10 @@ class Identity:
     def _on_accept(self, message: Accept) -> None:
         """Hand over. An answer to anything but the proposal that is out is the echo of a batch that was replayed."""
         actor = self._actors.find(message.to)
-        if actor is None or isinstance(actor.head, Alias) or actor.head.proposal != message.proposal:
+        profile = actor.profile if actor is not None else None
+        if actor is None or profile is None or profile.proposal != message.proposal:
             return
         self._actors.touch(actor)
-        profile = actor.head
         waiting, profile.waiting, profile.proposal = profile.waiting, [], ""
         if message.root != actor.identifier:
             self._send(Absorb(message.root, actor.identifier, whole(actor), message.cause))
@@ -173,7 +173,7 @@ class Identity:
         assert child is not None, "an absorbed profile came without its head"
         reserved = set(actor.index)
         self._profiles.absorb(actor, child, self.now_ms)
-        for member in child.profile.members:
+        for member in _profile(child).members:
             if member not in reserved:
                 self._send(Repoint(member, actor.identifier, message.cause))
 
@@ -181,15 +181,17 @@ class Identity:
         actor = self._actors.find(message.to)
         if actor is None:
             actor = self._actors.create(message.to, Alias(message.root))
-        elif isinstance(actor.head, Alias) and self._order(message.root) < self._order(actor.head.root):
+        elif actor.profile is None and self._order(message.root) < self._order(actor.root):
             self._actors.touch(actor)
-            actor.head.root = message.root
+            actor.root = message.root
         else:
             return
         self._note(actor, message.root, MERGED, message.cause)
 
-    def _wait(self, actor: Actor, message: Waiting) -> None:
-        actor.profile.waiting.append(message)
-
     def _note(self, actor: Actor, root: str, kind: str, cause: str) -> None:
         self.belongings.append(Belonging(actor.identifier, actor.profile_id, root, kind, cause))
+
+
+def _profile(actor: Actor) -> Profile:
+    assert actor.profile is not None, "an alias was asked for its profile"
+    return actor.profile

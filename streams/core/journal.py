@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 ENTRY = Struct("<qQIBBq")
 ENTRY_BYTES = ENTRY.size
-PART_ENTRIES = 12
+PART_ENTRIES = 8
 PART_BYTES = PART_ENTRIES * ENTRY_BYTES
 OTHER, ORDERED = 0, 1
 """What an entry's `kind` says: nothing that sessions count apart, or a completed order."""
@@ -28,22 +28,26 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """Parts `first, first + 1, …`; `dirty` holds the numbers of parts to write (or, past the end, to delete)."""
+    """Full parts `first, first + 1, …` and the `tail` that still grows.
 
-    __slots__ = ("dirty", "first", "parts")
+    `dirty` holds the numbers of full parts to write, or, outside of those there are, to delete.
+    """
 
-    def __init__(self, first: int = 0, parts: list[bytes] | None = None) -> None:
+    __slots__ = ("dirty", "first", "parts", "tail")
+
+    def __init__(self, first: int = 0, parts: list[bytes] | None = None, tail: bytes = b"") -> None:
         self.first = first
         self.parts = parts if parts is not None else []
+        self.tail = tail
         self.dirty: set[int] = set()
 
     def __contains__(self, digest: int) -> bool:
         needle = digest.to_bytes(8, "little")
-        return any(_holds(part, needle) for part in self.parts)
+        return _holds(self.tail, needle) or any(_holds(part, needle) for part in self.parts)
 
     def __iter__(self) -> Iterator[Entry]:
         """Entries in arrival order."""
-        for part in self.parts:
+        for part in (*self.parts, self.tail):
             yield from map(Entry._make, ENTRY.iter_unpack(part))
 
     def in_order(self) -> list[Entry]:
@@ -52,11 +56,11 @@ class Journal:
 
     def append(self, *entry: int) -> None:
         """Add one entry, its fields in the order of Entry."""
-        parts = self.parts
-        if not parts or len(parts[-1]) >= PART_BYTES:
-            parts.append(b"")
-        parts[-1] += ENTRY.pack(*entry)
-        self.dirty.add(self.first + len(parts) - 1)
+        self.tail += ENTRY.pack(*entry)
+        if len(self.tail) >= PART_BYTES:
+            self.dirty.add(self.first + len(self.parts))
+            self.parts.append(self.tail)
+            self.tail = b""
 
     def extend(self, entries: Iterable[Entry]) -> None:
         """Add the entries whose touchpoints are not here yet."""
@@ -67,15 +71,19 @@ class Journal:
                 self.append(*entry)
 
     def drop_before(self, cutoff_ms: int) -> None:
-        """Forget entries that occurred before the cutoff; whole parts are rewritten, and only when one is."""
-        kept = [entry for entry in self if entry.occurred_ms >= cutoff_ms]
-        if len(kept) * ENTRY_BYTES == sum(map(len, self.parts)):
-            return
+        """Forget entries that occurred before the cutoff."""
+        held = list(self)
+        kept = [entry for entry in held if entry.occurred_ms >= cutoff_ms]
+        if len(kept) < len(held):
+            self.clear()
+            for entry in kept:
+                self.append(*entry)
+
+    def clear(self) -> None:
+        """Forget everything; the numbers of parts are not used again."""
         stop = self.first + len(self.parts)
         self.dirty.update(range(self.first, stop))
-        self.first, self.parts = stop, []
-        for entry in kept:
-            self.append(*entry)
+        self.first, self.parts, self.tail = stop, [], b""
 
 
 def _holds(part: bytes, needle: bytes) -> bool:

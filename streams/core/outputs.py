@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from schemas.catalog import CHANNELS
 from schemas.codec import encode, encode_session
 from streams.core.actions import CANCELLED, DUE, RECOVERED, STEP, TRIGGER, Action
-from streams.core.actor import Actor, Alias, profile_id_of
+from streams.core.actor import Actor, profile_id_of
 from streams.core.carts import Episode, Item, value_micros
 from streams.core.identity import Belonging
 from streams.core.profile import RETRACTED, Changed
@@ -65,7 +65,7 @@ def _session(actor: Actor, session: Session, is_retracted: bool, into: str | Non
     return actor.identifier.encode(), encode_session({
         "session_id": session.session_id,
         "profile_id": actor.profile_id,
-        "revision": _revision(actor),
+        "revision": actor.revision,
         "started_at": session.started_ms,
         "ended_at": session.ended_ms,
         "touchpoints": session.touchpoints,
@@ -82,8 +82,8 @@ def _cart_status(actor: Actor, episode: Episode) -> str:
     if not episode.is_open:
         return episode.outcome
     is_left = episode.left is not None or (
-        not isinstance(actor.head, Alias)
-        and any(a.status == DUE and episode.holds(a.anchor) for a in actor.head.actions)
+        actor.profile is not None
+        and any(a.status == DUE and episode.holds(a.anchor) for a in actor.profile.actions)
     )
     return ABANDONED if is_left else episode.outcome
 
@@ -92,7 +92,7 @@ def _cart(actor: Actor, episode: Episode, status: str, into: str | None) -> Outp
     return actor.identifier.encode(), encode("carts", {
         "episode_id": episode.episode_id,
         "profile_id": actor.profile_id,
-        "revision": _revision(actor),
+        "revision": actor.revision,
         "status": status,
         "cart_id": episode.cart_id,
         "opened_at": episode.opened_ms,
@@ -109,7 +109,7 @@ def _action(actor: Actor, action: Action, rules: Rules) -> Output:
     return actor.identifier.encode(), encode("actions", {
         "action_id": action.action_id,
         "profile_id": actor.profile_id,
-        "revision": _revision(actor),
+        "revision": actor.revision,
         "trigger": TRIGGER,
         "step": STEP,
         "status": action.status,
@@ -130,10 +130,6 @@ def _action(actor: Actor, action: Action, rules: Rules) -> Output:
         "variant": None,
         "recovered_micros": action.recovered_micros,
     })  # fmt: skip
-
-
-def _revision(actor: Actor) -> int:
-    return actor.revision
 
 
 def _items(items: Iterable[Item]) -> list[dict[str, str | int]]:

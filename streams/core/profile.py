@@ -41,7 +41,7 @@ class Profiles:
 
     def take(self, actor: Actor, touchpoint: Touchpoint, member: int) -> str | None:
         """Enter a touchpoint that is not a duplicate; returns the id of its session, None if it is late."""
-        profile = actor.profile
+        profile = _profile(actor)
         profile.revision += 1
         if touchpoint.is_late:
             profile.late[touchpoint.digest] = touchpoint.arrival_ms
@@ -69,7 +69,7 @@ class Profiles:
 
     def absorb(self, actor: Actor, other: Actor, now_ms: int) -> None:
         """Take over another profile; the answer is the same in whatever order profiles are absorbed."""
-        mine, theirs = actor.profile, other.profile
+        mine, theirs = _profile(actor), _profile(other)
         mine.revision = max(mine.revision, theirs.revision) + 1
         mine.merged_ms = max(mine.merged_ms, theirs.merged_ms, now_ms)
         index = [actor.add_member(member) for member in theirs.members]
@@ -88,13 +88,13 @@ class Profiles:
         episodes = {e.episode_id: e for e in theirs.episodes} | {e.episode_id: e for e in mine.episodes}
         self._rebuild(actor, sessions.values(), episodes.values())
 
-    def hold(self, actor: Actor, now_ms: int) -> None:
+    def hold(self, profile: Profile, now_ms: int) -> None:
         """Note that a merge of the profile is under way."""
-        actor.profile.merged_ms = max(actor.profile.merged_ms, now_ms)
+        profile.merged_ms = max(profile.merged_ms, now_ms)
 
     def next_timer(self, actor: Actor) -> int | None:
         """When the timer clock next has something to do here, None if never."""
-        profile = actor.profile
+        profile = _profile(actor)
         due = [session.cover_ms + 1 for session in profile.sessions if not session.is_final]
         if profile.episodes:
             waiting = undecided(profile.episodes, profile.actions)
@@ -108,7 +108,7 @@ class Profiles:
 
     def fire(self, actor: Actor, clock_ms: int) -> None:
         """Do all that is due once the timer clock reads `clock_ms`."""
-        profile = actor.profile
+        profile = _profile(actor)
         profile.revision += 1
         for session in profile.sessions:
             # Strict: at clock == cover a touchpoint that arrived on time can still join.
@@ -122,22 +122,23 @@ class Profiles:
 
     def _decide(self, actor: Actor, episode: Episode, clock_ms: int) -> None:
         action = decide(episode, clock_ms, self._rules)
-        actor.profile.actions.append(action)
+        _profile(actor).actions.append(action)
         self.changed.actions[action.action_id] = (actor, action)
         self.changed.carts[episode.episode_id] = (actor, episode)
 
     def _advance(self, actor: Actor, at_ms: int, cart: CartEntry | None) -> None:
-        episodes = actor.profile.episodes
+        profile = _profile(actor)
+        episodes = profile.episodes
         if cart is None and not (episodes and episodes[-1].outcome == OPEN):
             return
         if advance(episodes, Touch(at_ms, cart), self._rules.abandon_after_ms):
             self.changed.carts[episodes[-1].episode_id] = (actor, episodes[-1])
-        if actor.profile.actions:
+        if profile.actions:
             self._review(actor)
 
     def _rebuild(self, actor: Actor, sessions: Iterable[Session], episodes: Iterable[Episode]) -> None:
         """Work out sessions and carts from the whole journal again and note what differs from before."""
-        profile = actor.profile
+        profile = _profile(actor)
         in_order = actor.journal.in_order()
         now, changed, gone = reconcile(list(sessions), sessions_of(in_order, self._gaps_ms))
         profile.sessions = now
@@ -150,7 +151,7 @@ class Profiles:
         self._rebuild_carts(actor, {e.episode_id: e for e in episodes}, in_order)
 
     def _rebuild_carts(self, actor: Actor, before: dict[str, Episode], in_order: list[Entry]) -> None:
-        profile = actor.profile
+        profile = _profile(actor)
         if not actor.carts and not before:
             return
         profile.episodes = episodes_of(in_order, actor.carts, self._rules.abandon_after_ms)
@@ -167,7 +168,7 @@ class Profiles:
         self._review(actor)
 
     def _review(self, actor: Actor) -> None:
-        profile = actor.profile
+        profile = _profile(actor)
         for action in review(profile.actions, profile.episodes, self._rules.recovery_ms):
             self.changed.actions[action.action_id] = (actor, action)
             for episode in profile.episodes:
@@ -188,7 +189,7 @@ class Profiles:
 
     def _forget(self, actor: Actor, clock_ms: int) -> None:
         """Drop what no record can change any more: one that is not late cannot reach back so far."""
-        profile = actor.profile
+        profile = _profile(actor)
         profile.late = {digest: at for digest, at in profile.late.items() if at + LATE_MS >= clock_ms}
         while profile.episodes and self._forget_cart_ms(profile.episodes[0]) <= clock_ms:
             _forget_cart(actor, profile.episodes.pop(0))
@@ -207,9 +208,14 @@ def _forget_cart(actor: Actor, episode: Episode) -> None:
     actor.has_new_carts = True
     end = (episode.ended_ms, episode.end_digest)
     actor.carts = [] if episode.is_open else [cart for cart in actor.carts if cart.order > end]
-    profile = actor.profile
+    profile = _profile(actor)
     profile.actions = [action for action in profile.actions if not episode.holds(action.anchor)]
 
 
 def _order(cart: CartEntry) -> tuple[int, int]:
     return cart.order
+
+
+def _profile(actor: Actor) -> Profile:
+    assert actor.profile is not None, "only a root holds a profile"
+    return actor.profile

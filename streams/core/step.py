@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import CodecError, Reason, stitch, stitched_suffix
-from streams.core.actor import Actors, Alias, Change, Profile, Store, is_head, load
+from streams.core.actor import Actor, Actors, Change, Profile, Store, is_head, load
 from streams.core.clock import Clocks
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
@@ -212,11 +212,10 @@ class Step:
         """Bring a touchpoint to the root of its lowest identifier: here, or in another task."""
         while self._identifiers.partition(identifier) == self._partition:
             actor = self._identity.actor(identifier, touchpoint.message_id)
-            head = actor.head
-            if not isinstance(head, Alias):
-                self._take(identifier, touchpoint)
+            if actor.profile is not None:
+                self._take(actor, actor.profile, touchpoint)
                 return
-            identifier = head.root
+            identifier = actor.root
         self._count("forwarded")
         assert record.value is not None
         self._send(
@@ -231,15 +230,13 @@ class Step:
             )
         )
 
-    def _take(self, root: str, touchpoint: Touchpoint) -> None:
+    def _take(self, actor: Actor, profile: Profile, touchpoint: Touchpoint) -> None:
         """The root's part: stitch, enter, emit; a duplicate only stitches."""
-        identity = self._identity
-        actor = identity.actor(root, touchpoint.message_id)
         first = touchpoint.identifiers[0]
         if first not in actor.index:
-            identity.claim(actor, first, touchpoint.message_id)
-        identity.link(actor, touchpoint.identifiers, touchpoint.message_id)
-        if touchpoint.digest in actor.journal or touchpoint.digest in actor.profile.late:
+            self._identity.claim(actor, first, touchpoint.message_id)
+        self._identity.link(actor, touchpoint.identifiers, touchpoint.message_id)
+        if touchpoint.digest in actor.journal or touchpoint.digest in profile.late:
             self._count("duplicates")
             return
         self._actors.touch(actor)
@@ -248,7 +245,7 @@ class Step:
         session_id = self._profiles.take(actor, touchpoint, actor.index[first])
         suffix = stitched_suffix(actor.profile_id, session_id, touchpoint.arrival_ms, touchpoint.is_late)
         value = stitch(touchpoint.value, self._stitched_ids[touchpoint.channel], suffix)
-        self._stitched.append((root.encode(), value))
+        self._stitched.append((actor.identifier.encode(), value))
 
     def _finish(self, now_ms: int) -> Effects:
         """Timers, then what the batch has changed as records, then the state."""
@@ -278,7 +275,7 @@ class Step:
         clock_ms = self._clocks.timer_ms
         for identifier in self._timers.due(clock_ms):
             actor = self._actors.find(identifier)
-            if actor is None or isinstance(actor.head, Alias):
+            if actor is None or actor.profile is None:
                 self._found_due.pop(identifier, None)
                 continue
             due_ms = self._profiles.next_timer(actor)
@@ -299,7 +296,7 @@ class Step:
 
     def _set_timer(self, identifier: str) -> None:
         actor = self._actors.find(identifier)
-        if actor is not None and isinstance(actor.head, Profile):
+        if actor is not None and actor.profile is not None:
             due_ms = self._profiles.next_timer(actor)
             if due_ms is not None:
                 self._timers.set(actor, due_ms)
@@ -310,7 +307,7 @@ class Step:
             if is_head(key):
                 actor = load(key.decode(), self._store)
                 assert actor is not None
-                if isinstance(actor.head, Profile):
+                if actor.profile is not None:
                     due_ms = self._profiles.next_timer(actor)
                     if due_ms is not None:
                         self._timers.set(actor, due_ms)
