@@ -1,0 +1,82 @@
+"""A world as records: touchpoints encoded as any producer would, ticks to every partition of every input."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from schemas.codec import encode_touchpoint
+from streams.core.identifier import murmur2
+from streams.core.step import INPUTS
+from tests.oracle.rules import RANKS
+from tests.oracle.touchpoints import Touchpoint
+from tests.oracle.worlds import Tick
+from tests.simulation.log import Log
+
+
+class Feed:
+    """Appends records to the log; a share of the messages has no key or another partitioner's partition."""
+
+    def __init__(self, log: Log, partitions: int, *, strays: float, seed: int) -> None:
+        self._log = log
+        self._partitions = partitions
+        self._strays = strays
+        self._seed = seed
+
+    def put(self, record: Touchpoint | Tick) -> None:
+        """One touchpoint, or one tick everywhere."""
+        if isinstance(record, Tick):
+            self._tick(record.clock_ms)
+        else:
+            self._touchpoint(record)
+
+    def _tick(self, clock_ms: int) -> None:
+        headers = [("clock-ms", str(clock_ms).encode())]
+        for topic in INPUTS:
+            for partition in range(self._partitions):
+                self._log.append(
+                    topic, partition, key=None, value=None, timestamp_ms=clock_ms, headers=headers
+                )
+
+    def _touchpoint(self, touchpoint: Touchpoint) -> None:
+        key: bytes | None = key_of(touchpoint).encode()
+        # By message, not by record: copies of a message that took different partitions would have no order.
+        luck = Random(f"{self._seed} {touchpoint.message_id}")
+        partition = murmur2(key or b"") % self._partitions
+        if luck.random() < self._strays:
+            partition = luck.randrange(self._partitions)
+            key = luck.choice([key, None])
+        self._log.append(
+            f"touchpoints.{touchpoint.channel}",
+            partition,
+            key=key,
+            value=encode_touchpoint(envelope_of(touchpoint)),
+            timestamp_ms=touchpoint.arrival_ms,
+        )
+
+
+def key_of(touchpoint: Touchpoint) -> str:
+    """`type:value` of the highest-ranked identifier as the producer has it, usable or not."""
+    type_ = min(touchpoint.identifiers, key=RANKS.index)
+    return f"{type_}:{touchpoint.identifiers[type_]}"
+
+
+def envelope_of(touchpoint: Touchpoint) -> dict[str, Any]:
+    """The envelope's fields."""
+    return {
+        "message_id": touchpoint.message_id,
+        "type": "track",
+        "event": touchpoint.event,
+        "channel": touchpoint.channel,
+        "occurred_at": touchpoint.occurred_ms,
+        "received_at": touchpoint.received_ms,
+        "identifiers": touchpoint.identifiers,
+        "cart_id": touchpoint.cart_id,
+        "order_id": touchpoint.order_id,
+        "items": [
+            {"product_id": item.product_id, "quantity": item.quantity, "price_micros": item.price_micros}
+            for item in touchpoint.items
+        ],
+        "revenue_micros": touchpoint.revenue_micros,
+        "currency": touchpoint.currency,
+    }

@@ -1,0 +1,122 @@
+"""What the tasks have written, read as the warehouse's views read it: the latest revision of each id, today's profile.
+
+Must not know the answer, nor mend anything: a record that is there twice stays twice, unless a crash may repeat it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from schemas.codec import decode
+from streams.core.step import ACTIONS, CARTS, IDENTITIES, SESSIONS, STITCHED
+from tests.oracle.landed import (
+    Emission,
+    Landed,
+    LandedAction,
+    LandedCart,
+    LandedSession,
+    LandedTouchpoint,
+)
+
+Rows = list[dict[str, Any]]
+
+
+def landed_from(written: Iterable[tuple[str, bytes]], *, may_repeat: bool) -> Landed:
+    """`may_repeat`: commits were not atomic, so the same touchpoint may have been written more than once."""
+    rows: dict[str, Rows] = {topic: [] for topic in (STITCHED, SESSIONS, CARTS, IDENTITIES, ACTIONS)}
+    for topic, value in written:
+        rows[topic].append(decode(value)[1])
+    profiles = _profiles_today(rows[IDENTITIES])
+    sessions = _latest(rows[SESSIONS], "session_id")
+    gone = {s["session_id"]: s["retracted_into"] for s in sessions if s["is_retracted"]}
+    return Landed(
+        touchpoints=_touchpoints(rows[STITCHED], profiles, gone, may_repeat=may_repeat),
+        sessions=[_session(s, profiles) for s in sessions if not s["is_retracted"]],
+        carts=[_cart(c, profiles) for c in _latest(rows[CARTS], "episode_id") if c["status"] != "retracted"],
+        actions=[_action(a, profiles) for a in _latest(rows[ACTIONS], "action_id")],
+        emissions=_emissions(rows[ACTIONS]),
+    )
+
+
+def _profiles_today(identities: Rows) -> dict[str, str]:
+    """Own profile id of an identifier to that of its root: the last record of an identifier holds."""
+    return {row["own_profile_id"]: row["profile_id"] for row in identities}
+
+
+def _latest(rows: Rows, name: str) -> Rows:
+    """The highest revision of each id; of equal ones the one written last."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        known = found.get(row[name])
+        if known is None or row["revision"] >= known["revision"]:
+            found[row[name]] = row
+    return list(found.values())
+
+
+def _touchpoints(
+    rows: Rows, profiles: dict[str, str], gone: dict[str, str | None], *, may_repeat: bool
+) -> list[LandedTouchpoint]:
+    landed = [
+        LandedTouchpoint(
+            row["message_id"],
+            profiles.get(row["profile_id"], row["profile_id"]),
+            _follow(row["session_id"], gone),
+            row["is_late"],
+        )
+        for row in rows
+    ]
+    if not may_repeat:
+        return landed
+    return list({(row.message_id, row.profile): row for row in landed}.values())
+
+
+def _follow(session: str | None, gone: dict[str, str | None]) -> str | None:
+    """The session that a retracted one has gone into, in the end."""
+    seen = set()
+    while session in gone and session not in seen:
+        seen.add(session)
+        session = gone[session]
+    return session
+
+
+def _session(row: dict[str, Any], profiles: dict[str, str]) -> LandedSession:
+    return LandedSession(
+        session=row["session_id"],
+        profile=profiles.get(row["profile_id"], row["profile_id"]),
+        started_ms=row["started_at"],
+        ended_ms=row["ended_at"],
+        touchpoints=row["touchpoints"],
+        channels=tuple(row["channels"]),
+        orders=row["orders"],
+        revenue_micros=row["revenue_micros"],
+        is_final=row["is_final"],
+    )
+
+
+def _cart(row: dict[str, Any], profiles: dict[str, str]) -> LandedCart:
+    profile = profiles.get(row["profile_id"], row["profile_id"])
+    return LandedCart(profile, row["opened_at"], row["status"], row["settled_by"])
+
+
+def _action(row: dict[str, Any], profiles: dict[str, str]) -> LandedAction:
+    return LandedAction(
+        action=row["action_id"],
+        opened_by=row["opened_by"],
+        profile=profiles.get(row["profile_id"], row["profile_id"]),
+        status=row["status"],
+        due_ms=row["due_at"],
+        value_micros=row["value_micros"],
+        recovered_micros=row["recovered_micros"],
+    )
+
+
+def _emissions(rows: Rows) -> list[Emission]:
+    """The first standing revision of each decision."""
+    first: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in rows:
+        if row["status"] != "cancelled":
+            key = row["action_id"], row["decided_at"]
+            if key not in first or row["revision"] < first[key]["revision"]:
+                first[key] = row
+    return [Emission(row["opened_by"], row["decided_at"]) for row in first.values()]

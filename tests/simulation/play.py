@@ -1,0 +1,80 @@
+"""One world through one cluster, to the end, against the oracle. Everything follows from the seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from streams.core.rules import Rules
+from tests.oracle.compare import Differences, answer, differences
+from tests.oracle.rules import Rules as OracleRules
+from tests.oracle.worlds import Tick, World, shuffled, world
+from tests.simulation.cluster import Cluster, Faults
+from tests.simulation.feed import Feed
+from tests.simulation.landing import landed_from
+from tests.simulation.log import Log
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a world is played; `eagerness` is how much sooner records are fed than processed."""
+
+    partitions: int
+    eagerness: float
+    strays: float
+    faults: Faults
+
+
+def world_of(seed: int) -> World:
+    """The world of a seed, as it is or in another order of arrival."""
+    original = world(seed)
+    style = Random(f"order {seed}").choice(["as it is", "as it is", "moved", "kept"])
+    if style == "as it is":
+        return original
+    return shuffled(original, seed, keep_times=style == "kept")
+
+
+def setting_of(seed: int, *, is_atomic: bool = True) -> Setting:
+    """How the world of a seed is played."""
+    rng = Random(f"setting {seed}")
+    return Setting(
+        partitions=rng.choice([1, 2, 3, 4, 8]),
+        eagerness=rng.choice([0.02, 0.2, 0.8, 1.0]),
+        strays=rng.choice([0.0, 0.0, 0.2]),
+        faults=Faults(crash=rng.choice([0.0, 0.05, 0.2]), rebuild=rng.choice([0.0, 0.02]), is_atomic=is_atomic),
+    )
+
+
+def play(played: World, setting: Setting, *, seed: int) -> Differences:
+    """Feed, drain, tick to the end, compare. Raises what a broken invariant raises."""
+    rng = Random(f"schedule {seed}")
+    log = Log()
+    feed = Feed(log, setting.partitions, strays=setting.strays, seed=seed)
+    rules = core_rules(played.rules)
+    cluster = Cluster(log, setting.partitions, rules, rng=rng, faults=setting.faults)
+    waiting = list(reversed(list(played.records())))
+    while waiting:
+        if rng.random() < setting.eagerness:
+            feed.put(waiting.pop())
+        else:
+            cluster.turn()
+    cluster.settle()
+    for clock_ms in played.final_ticks_ms():
+        feed.put(Tick(clock_ms))
+        cluster.settle()
+    landed = landed_from(cluster.written, may_repeat=not setting.faults.is_atomic)
+    return differences(answer(played.touchpoints, played.rules), landed)
+
+
+def core_rules(rules: OracleRules) -> Rules:
+    """The same numbers for the core."""
+    return Rules(
+        ranks=rules.ranks,
+        gap_ms=rules.gap_ms,
+        gaps_ms=rules.gaps_ms,
+        abandon_after_ms=rules.abandon_after_ms,
+        recovery_ms=rules.recovery_ms,
+        timer_lateness_ms=rules.timer_lateness_ms,
+        max_action_age_ms=rules.historical_after_ms,
+        is_replay=rules.is_replay,
+    )
