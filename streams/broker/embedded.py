@@ -31,6 +31,7 @@ What the mock cluster can and cannot do, seen with librdkafka 2.16, aiokafka 0.1
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import select
 import signal
@@ -85,7 +86,14 @@ class EmbeddedBroker:
         specs = [f"{name}:{partitions}" for name, partitions in topics.items()]
         complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
         process = subprocess.Popen(
-            [sys.executable, "-m", "streams.broker.embedded", "--group-delay-ms", str(group_delay_ms), *specs],
+            [
+                sys.executable,
+                "-m",
+                "streams.broker.embedded",
+                "--group-delay-ms",
+                str(group_delay_ms),
+                *specs,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,
@@ -121,10 +129,8 @@ class EmbeddedBroker:
         """End the process. Twice is fine."""
         if self._process.stdin and not self._process.stdin.closed:
             # The end of stdin is the order to stop. A broker that is gone already has closed its side.
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
-            except BrokenPipeError:
-                pass
         try:
             self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
