@@ -187,7 +187,7 @@ def read_or_reason(value: bytes) -> dict[str, Any] | Reason:
 
 
 @every_channel
-@few
+@settings(few, max_examples=3)
 @given(data=st.data())
 def test_every_truncation_is_unreadable(channel: str, data: st.DataObject) -> None:
     """A record cut off anywhere is found out before anything is appended to it."""
