@@ -13,6 +13,7 @@ import faust
 from faust.tables.manager import TableManager
 from yarl import URL
 
+from streams.runtime.broker_traits import REAL, BrokerTraits
 from streams.runtime.changelog import Changelog
 from streams.runtime.commit import AtLeastOnce, TaskTopics
 from streams.runtime.dead_letters import DeadShare
@@ -23,15 +24,7 @@ from streams.runtime.store.memory import MemoryStore
 from streams.runtime.task import Pace, Tasks, Turn
 from streams.runtime.transport import BatchConsumer, BatchProducer, BatchTransport, Wiring
 
-__all__ = ["GroupTiming", "PipelineApp", "Plan", "build"]
-
-
-@dataclass(frozen=True, slots=True)
-class GroupTiming:
-    """How fast the group notices that a worker is gone. A real Kafka takes no session below 6 s by default."""
-
-    session_s: float = 6.0
-    heartbeat_s: float = 1.0
+__all__ = ["PipelineApp", "Plan", "build"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +37,7 @@ class Plan:
     pace: Pace
     max_dead_share: float = 0.5
     is_live: bool = True
-    timing: GroupTiming = GroupTiming()
+    traits: BrokerTraits = REAL
 
 
 class _NoTables(TableManager):
@@ -83,15 +76,17 @@ def build(
             plan.topics,
             note=lambda partition, positions: cast(BatchConsumer, app.consumer).note(partition, positions),
             metrics=metrics,
+            changelog_batch_bytes=plan.traits.changelog_batch_bytes,
         ),
         inputs=frozenset(plan.topics.inputs),
-        pace=plan.pace,
         dead_share=DeadShare(plan.max_dead_share),
         metrics=metrics,
         stop=stop,
     )
     app.transport = BatchTransport(_urls(plan), app)
-    app.transport.wiring = Wiring(tasks, plan.topics, pace=plan.pace, metrics=metrics, is_live=plan.is_live)
+    app.transport.wiring = Wiring(
+        tasks, plan.topics, pace=plan.pace, metrics=metrics, traits=plan.traits, is_live=plan.is_live
+    )
     _add_agent(app, plan.topics, tasks=tasks)
     return app
 
@@ -115,8 +110,8 @@ def _urls(plan: Plan) -> list[URL]:
 def _faust_settings(plan: Plan) -> dict[str, Any]:
     return {
         "broker": _urls(plan),
-        "broker_session_timeout": plan.timing.session_s,
-        "broker_heartbeat_interval": plan.timing.heartbeat_s,
+        "broker_session_timeout": plan.traits.session_s,
+        "broker_heartbeat_interval": plan.traits.heartbeat_s,
         "broker_request_timeout": 40.0,
         # What Faust does at this interval is, here, to report positions to the group.
         "broker_commit_interval": 0.1,

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from schemas.catalog import Catalog
 from streams.agents.app import Plan, build
 from streams.core.rules import Rules
-from streams.core.step import CHANGELOG, DEAD, INBOX, INPUTS, Step
+from streams.core.step import Step
+from streams.runtime.broker_traits import BrokerTraits, traits_of
 from streams.runtime.commit import TaskTopics
 from streams.runtime.engine import Engine, EngineFactory, Store
 from streams.runtime.metrics import Metrics
 from streams.runtime.task import Pace
-from streams.runtime.worker import Stopping, run
+from streams.runtime.topics import CHANGELOG, DEAD_LETTERS, INBOX, INPUTS
+from streams.runtime.worker import Stopping, run, set_up_logging
 from streams.settings import Settings
 
 __all__ = ["plan_of", "rules_of", "start_worker"]
 
 
-def plan_of(settings: Settings) -> Plan:
+def plan_of(settings: Settings, traits: BrokerTraits) -> Plan:
     """The plain values a worker is built from."""
     worker = settings.worker
     return Plan(
         name=settings.app.name,
         bootstrap_servers=settings.kafka.bootstrap_servers,
-        topics=TaskTopics(inputs=INPUTS, inbox=INBOX, changelog=CHANGELOG, dead=DEAD),
+        topics=TaskTopics(inputs=INPUTS, inbox=INBOX, changelog=CHANGELOG, dead=DEAD_LETTERS),
         pace=Pace(worker.batch_records, worker.batch_bytes, worker.poll_ms / 1000),
         max_dead_share=worker.max_dead_share,
         is_live=worker.clock == "live",
+        traits=traits,
     )
 
 
@@ -59,8 +64,10 @@ def engine_factory(settings: Settings) -> EngineFactory:
 
 def start_worker(settings: Settings) -> int:
     """Runs one worker until it is told to stop. Returns its exit code."""
+    set_up_logging(settings.worker.log_level)
+    traits = asyncio.run(traits_of(settings.kafka.bootstrap_servers))
     metrics = Metrics()
     metrics.serve(settings.worker.metrics_port)
     stopping = Stopping()
-    app = build(plan_of(settings), engine_factory(settings), metrics=metrics, stop=stopping)
-    return run(app, stopping=stopping, metrics=metrics, log_level=settings.worker.log_level)
+    app = build(plan_of(settings, traits), engine_factory(settings), metrics=metrics, stop=stopping)
+    return run(app, stopping=stopping, metrics=metrics)

@@ -68,7 +68,10 @@ def pack_one(
     """Exactly one batch with all rows. Raises BatchTooLarge."""
     batches = list(pack(rows, timestamp_ms, limit_bytes=limit_bytes, is_transactional=is_transactional))
     if len(batches) != 1 or batches[0].size() > limit_bytes:
-        raise BatchTooLarge(f"one commit's changes do not fit into one record batch of {limit_bytes:,} bytes")
+        raise BatchTooLarge(
+            f"what one commit changed does not fit into one record batch of {limit_bytes:,} bytes; "
+            "lower worker.batch_records"
+        )
     return batches[0]
 
 

@@ -6,7 +6,9 @@ input positions are one. Must not know what keys and values mean, except the one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,13 +18,10 @@ from aiokafka.errors import OffsetOutOfRangeError
 from streams.runtime.batches import pack_one
 from streams.runtime.engine import Change, Store
 
-__all__ = ["OFFSETS_KEY", "Changelog", "ChangelogTruncated", "changelog_batch"]
+__all__ = ["OFFSETS_KEY", "Changelog", "ChangelogTruncated", "Restored", "changelog_batch"]
 
 OFFSETS_KEY = b"\x00offsets"
 """The runtime's own key: msgpack {topic: next offset}, for every input topic and the inbox. The core never sees it."""
-
-MAX_BATCH_BYTES = 16 * 1024 * 1024 - 4096
-"""The changelog topic takes batches up to 16 MiB."""
 
 _FETCH_BYTES = 16 * 1024 * 1024
 
@@ -37,16 +36,25 @@ class ChangelogTruncated(Exception):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a changelog says besides state: positions (topic -> next offset) and where the changelog itself ends."""
+
+    positions: dict[str, int]
+    end: int
+
+
 def changelog_batch(
     changes: Iterable[Change],
     positions: Mapping[str, int],
     *,
     timestamp_ms: int,
+    limit_bytes: int,
     is_transactional: bool = False,
 ) -> Any:
     """All changes of one commit and the positions they stand for, as one batch. Raises BatchTooLarge."""
     rows = [*changes, (OFFSETS_KEY, msgspec.msgpack.encode(positions))]
-    return pack_one(rows, timestamp_ms, limit_bytes=MAX_BATCH_BYTES, is_transactional=is_transactional)
+    return pack_one(rows, timestamp_ms, limit_bytes=limit_bytes, is_transactional=is_transactional)
 
 
 class Changelog:
@@ -56,13 +64,31 @@ class Changelog:
         self._bootstrap_servers = bootstrap_servers
         self._topic = topic
 
-    async def restore(self, stores: Mapping[int, Store]) -> dict[int, dict[str, int]]:
-        """Fills the stores of the given partitions. Returns, for each, the next offset of every topic read so far.
-
-        Raises ChangelogTruncated.
-        """
-        if not stores:
+    async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
+        """Where the changelogs of the partitions end now."""
+        wanted = self._topic_partitions(partitions)
+        if not wanted:
             return {}
+        async with self._reader() as consumer:
+            return {tp.partition: end for tp, end in (await consumer.end_offsets(wanted)).items()}
+
+    async def restore(self, stores: Mapping[int, Store]) -> dict[int, Restored]:
+        """Fills the stores of the given partitions. Raises ChangelogTruncated."""
+        wanted = self._topic_partitions(stores)
+        if not wanted:
+            return {}
+        async with self._reader() as consumer:
+            ends = await self._read(consumer, wanted, stores=stores)
+        return {
+            partition: Restored(_take_positions(store), ends[partition])
+            for partition, store in stores.items()
+        }
+
+    def _topic_partitions(self, partitions: Iterable[int]) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, partition) for partition in partitions]
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[Any]:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap_servers,
             enable_auto_commit=False,
@@ -75,13 +101,13 @@ class Changelog:
         )
         await consumer.start()
         try:
-            await self._read(consumer, stores)
+            yield consumer
         finally:
             await consumer.stop()
-        return {partition: _positions_of(store) for partition, store in stores.items()}
 
-    async def _read(self, consumer: Any, stores: Mapping[int, Store]) -> None:
-        wanted = [TopicPartition(self._topic, partition) for partition in stores]
+    async def _read(
+        self, consumer: Any, wanted: Sequence[TopicPartition], *, stores: Mapping[int, Store]
+    ) -> dict[int, int]:
         consumer.assign(wanted)
         await self._refuse_truncated(consumer, wanted)
         for tp in wanted:
@@ -96,6 +122,7 @@ class Changelog:
                 raise
             for tp, records in fetched.items():
                 stores[tp.partition].apply([(record.key, record.value) for record in records])
+        return {tp.partition: end for tp, end in ends.items()}
 
     async def _refuse_truncated(self, consumer: Any, wanted: Sequence[TopicPartition]) -> None:
         for tp, beginning in (await consumer.beginning_offsets(wanted)).items():
@@ -103,7 +130,7 @@ class Changelog:
                 raise ChangelogTruncated(self._topic, tp.partition, beginning=beginning)
 
 
-def _positions_of(store: Store) -> dict[str, int]:
+def _take_positions(store: Store) -> dict[str, int]:
     """Takes the offsets record out of a restored store: the core sees its own keys only."""
     held = store.get(OFFSETS_KEY)
     if held is None:

@@ -51,8 +51,8 @@ class Commit(Protocol):
         """Before a task is restored: from here on no earlier owner may commit for it (where that can be had)."""
         ...
 
-    async def commit(self, partition: int, effects: Effects, *, positions: Mapping[str, int]) -> None:
-        """Returns when the broker has confirmed all of it."""
+    async def commit(self, partition: int, effects: Effects, *, positions: Mapping[str, int]) -> int:
+        """When the broker has confirmed all of it: the offset behind what was appended to the changelog."""
         ...
 
     async def close(self, partition: int) -> None:
@@ -84,11 +84,13 @@ class AtLeastOnce:
         *,
         note: NotePositions,
         metrics: Metrics,
+        changelog_batch_bytes: int,
     ) -> None:
         self._producer = producer
         self._topics = topics
         self._note = note
         self._metrics = metrics
+        self._changelog_batch_bytes = changelog_batch_bytes
         self._has_warned = False
 
     async def open(self, partition: int) -> None:
@@ -97,17 +99,23 @@ class AtLeastOnce:
     async def close(self, partition: int) -> None:
         """Nothing is held for a task."""
 
-    async def commit(self, partition: int, effects: Effects, *, positions: Mapping[str, int]) -> None:
+    async def commit(self, partition: int, effects: Effects, *, positions: Mapping[str, int]) -> int:
         """See the class. Raises BatchTooLarge or aiokafka's KafkaError."""
         timestamp_ms = time.time_ns() // 1_000_000
         with self._metrics.phase(Phase.PACK):
             # The changelog first: if it is too large, nothing at all may be sent.
-            changes = changelog_batch(effects.changes, positions, timestamp_ms=timestamp_ms)
+            changes = changelog_batch(
+                effects.changes,
+                positions,
+                timestamp_ms=timestamp_ms,
+                limit_bytes=self._changelog_batch_bytes,
+            )
             batches = list(self._packed(partition, effects, timestamp_ms=timestamp_ms))
         await self._send(batches)
         [appended] = await self._send([(self._topics.changelog, partition, changes)])
         self._note(partition, positions)
         self._warn_if_truncated(appended)
+        return int(appended.offset) + int(changes.record_count())
 
     def _packed(
         self, partition: int, effects: Effects, *, timestamp_ms: int

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from streams.runtime.changelog import Changelog, ChangelogTruncated
+from streams.runtime.changelog import Changelog, ChangelogTruncated, Restored
 from streams.runtime.commit import Commit
 from streams.runtime.dead_letters import DeadShare
 from streams.runtime.ending import ExitCode, end_process
@@ -43,11 +43,16 @@ class Turn:
     records: Mapping[str, Sequence[Record]]
     caught_up: Mapping[str, int]
     """Input topic -> wall epoch-ms of the sending of the fetch that showed nothing is left behind this batch."""
-    is_full: bool = False
+    tenure: int
+    """The tenure of the task it was made in; a turn that outlives it comes to nothing."""
 
 
 class Task:
-    """State and positions of one partition. Busy from the moment a turn is handed out until its commit is confirmed."""
+    """State and positions of one partition.
+
+    Busy from the moment a turn is handed out until its commit is confirmed. A tenure is the time between an
+    assignment and the next rebalance; `changelog_end` tells whether anybody else has written in between.
+    """
 
     def __init__(
         self,
@@ -55,46 +60,44 @@ class Task:
         engine: Engine,
         *,
         store: Store,
-        positions: Mapping[str, int],
+        restored: Restored,
         commit: Commit,
-        pace: Pace,
         metrics: Metrics,
     ) -> None:
         self.partition = partition
-        self.positions = dict(positions)
+        self.positions = dict(restored.positions)
+        self.changelog_end = restored.end
         self.is_busy = False
-        self.is_dropped = False
+        self.tenure = 0
         self._engine = engine
         self._store = store
         self._commit = commit
-        self._pace = pace
         self._metrics = metrics
-        self._rests_until = 0.0
-        self._turned_at = 0.0
+        self._rests_until_s = 0.0
+        self._turned_at_s = 0.0
         self._committing: asyncio.Task[None] | None = None
 
     def is_ready(self, now_s: float) -> bool:
         """True when the task may be given a batch."""
-        return not self.is_busy and now_s >= self._rests_until
+        return not self.is_busy and now_s >= self._rests_until_s
 
     def ready_in_s(self, now_s: float) -> float:
         """How long until `is_ready`, if nothing keeps it busy."""
-        return max(0.0, self._rests_until - now_s)
+        return max(0.0, self._rests_until_s - now_s)
 
     def is_due(self, now_s: float) -> bool:
         """True when the task should get a turn even without records."""
-        return self._engine.has_news or now_s - self._turned_at >= IDLE_TURN_S
+        return self._engine.has_news or now_s - self._turned_at_s >= IDLE_TURN_S
 
     def due_in_s(self, now_s: float) -> float:
         """How long until `is_due`."""
-        return 0.0 if self._engine.has_news else max(0.0, self._turned_at + IDLE_TURN_S - now_s)
+        return 0.0 if self._engine.has_news else max(0.0, self._turned_at_s + IDLE_TURN_S - now_s)
 
-    def hand_out(self, turn: Turn, now_s: float) -> None:
-        """Marks the task busy with a turn that is on its way to the agent."""
+    def hand_out(self, now_s: float, *, rest_s: float) -> None:
+        """Marks the task busy with a turn that is on its way to the agent; the next one may follow after the rest."""
         self.is_busy = True
-        self._turned_at = now_s
-        # A full batch means more is waiting: go on at once. Otherwise let the next one fill, commits cost.
-        self._rests_until = now_s if turn.is_full else now_s + self._pace.poll_s
+        self._turned_at_s = now_s
+        self._rests_until_s = now_s + rest_s
 
     def process(self, turn: Turn) -> Effects:
         """One step of the core. Whatever it raises is a broken invariant: bad records come back as dead letters."""
@@ -105,7 +108,7 @@ class Task:
             self.positions[topic] = records[-1].offset + 1
         return effects
 
-    def start_commit(self, effects: Effects, *, on_done: Callable[[Task], None]) -> None:
+    def start_commit(self, effects: Effects, *, on_done: Callable[[], None]) -> None:
         """Commits in the background, so that other tasks go on; `on_done` when this one is free again."""
         self._committing = asyncio.ensure_future(self._commit_then_apply(effects))
         self._committing.add_done_callback(lambda done: self._settle(done, on_done=on_done))
@@ -115,28 +118,29 @@ class Task:
         if self._committing is not None:
             await asyncio.wait([self._committing])
 
+    def end_tenure(self) -> None:
+        """From here on, turns handed out before come to nothing. Only when settled."""
+        self.tenure += 1
+        self.is_busy = False
+
     async def _commit_then_apply(self, effects: Effects) -> None:
-        started = time.perf_counter()
-        await self._commit.commit(self.partition, effects, positions=dict(self.positions))
+        started_s = time.perf_counter()
+        end = await self._commit.commit(self.partition, effects, positions=dict(self.positions))
         with self._metrics.phase(Phase.APPLY):
             self._store.apply(effects.changes)
-        self._metrics.committed(time.perf_counter() - started)
+        self.changelog_end = end
+        self._metrics.committed(time.perf_counter() - started_s)
         for letter in effects.dead:
             self._metrics.dead_letter(letter.reason)
 
-    def _settle(self, done: asyncio.Task[None], *, on_done: Callable[[Task], None]) -> None:
-        error = asyncio.CancelledError("the commit was cancelled") if done.cancelled() else done.exception()
+    def _settle(self, done: asyncio.Task[None], *, on_done: Callable[[], None]) -> None:
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if error is not None:
             # Its outcome is unknown and memory is ahead of the store: only a restore knows what was confirmed.
             end_process(ExitCode.BROKEN, f"task {self.partition}: the commit failed; ending", error=error)
         self._committing = None
         self.is_busy = False
-        on_done(self)
-
-
-def _is_void(turn: Turn, effects: Effects) -> bool:
-    """True when nothing was read and nothing is to be written."""
-    return not (turn.records or effects.outputs or effects.inbox or effects.changes or effects.dead)
+        on_done()
 
 
 @dataclass(slots=True)
@@ -148,7 +152,6 @@ class Tasks:
     changelog: Changelog
     commit: Commit
     inputs: Collection[str]
-    pace: Pace
     dead_share: DeadShare
     metrics: Metrics
     stop: Callable[[ExitCode, str], None]
@@ -156,46 +159,37 @@ class Tasks:
     on_free: Callable[[], None] = lambda: None
     """Called when a task has become free again."""
     held: dict[int, Task] = field(default_factory=dict)
+    parked: dict[int, Task] = field(default_factory=dict)
+    """Given up in the rebalance under way; taken up again if they come back and nobody wrote meanwhile."""
 
     async def assign(self, partitions: Iterable[int]) -> None:
-        """Takes over tasks: restores their state and positions. Ends the process if the state cannot be restored."""
-        started = time.perf_counter()
-        stores = {partition: self.make_store() for partition in sorted(partitions)}
-        for partition in stores:
-            await self.commit.open(partition)
-        try:
-            positions = await self.changelog.restore(stores)
-        except ChangelogTruncated as error:
-            end_process(ExitCode.LOST, str(error))
-        for partition, store in stores.items():
-            self.held[partition] = Task(
-                partition,
-                self.make_engine(partition, store),
-                store=store,
-                positions=positions[partition],
-                commit=self.commit,
-                pace=self.pace,
-                metrics=self.metrics,
-            )
-        self.metrics.restored(time.perf_counter() - started, tasks=len(self.held))
+        """Takes tasks over: as they were parked, or restored. Ends the process if the state cannot be restored."""
+        started_s = time.perf_counter()
+        wanted = sorted(partitions)
+        kept = await self._unchanged(wanted)
+        await self._let_go(partition for partition in self.parked if partition not in kept)
+        missing = [partition for partition in wanted if partition not in kept]
+        # Restored ones first, and none held before all are there.
+        restored = await self._restored(missing)
+        self.held = {partition: kept.get(partition) or restored[partition] for partition in wanted}
+        self.parked = {}
+        self.metrics.restored(time.perf_counter() - started_s, tasks=len(self.held))
+
+    async def park_all(self) -> None:
+        """Finishes the commits in hand and gives all tasks up; turns still on their way come to nothing."""
+        await self.drain()
+        for task in self.held.values():
+            task.end_tenure()
+        self.parked, self.held = self.held, {}
 
     async def drain(self) -> None:
         """Waits for all commits under way."""
         await asyncio.gather(*(task.settled() for task in self.held.values()))
 
-    async def revoke_all(self) -> None:
-        """Finishes the commits in hand and lets all tasks go; turns still on their way come to nothing."""
-        for task in self.held.values():
-            task.is_dropped = True
-        await self.drain()
-        for partition in list(self.held):
-            del self.held[partition]
-            await self.commit.close(partition)
-
     def take(self, turn: Turn) -> None:
         """What the agent does with a turn: process, then commit in the background."""
         task = turn.task
-        if task.is_dropped:
+        if turn.tenure != task.tenure:
             return
         try:
             effects = task.process(turn)
@@ -205,7 +199,41 @@ class Tasks:
         if _is_void(turn, effects):
             task.is_busy = False
             return
-        task.start_commit(effects, on_done=lambda task: self._freed(turn, effects))
+        task.start_commit(effects, on_done=lambda: self._freed(turn, effects))
+
+    async def _unchanged(self, wanted: Collection[int]) -> dict[int, Task]:
+        candidates = [partition for partition in wanted if partition in self.parked]
+        ends = await self.changelog.ends(candidates)
+        return {
+            partition: self.parked[partition]
+            for partition in candidates
+            if self.parked[partition].changelog_end == ends[partition]
+        }
+
+    async def _let_go(self, partitions: Iterable[int]) -> None:
+        for partition in list(partitions):
+            del self.parked[partition]
+            await self.commit.close(partition)
+
+    async def _restored(self, partitions: Iterable[int]) -> dict[int, Task]:
+        stores = {partition: self.make_store() for partition in partitions}
+        for partition in stores:
+            await self.commit.open(partition)
+        try:
+            restored = await self.changelog.restore(stores)
+        except ChangelogTruncated as error:
+            end_process(ExitCode.LOST, str(error))
+        return {
+            partition: Task(
+                partition,
+                self.make_engine(partition, store),
+                store=store,
+                restored=restored[partition],
+                commit=self.commit,
+                metrics=self.metrics,
+            )
+            for partition, store in stores.items()
+        }
 
     def _freed(self, turn: Turn, effects: Effects) -> None:
         read = sum(len(records) for topic, records in turn.records.items() if topic in self.inputs)
@@ -216,3 +244,8 @@ class Tasks:
                 "They are on records.dead, each with its reason",
             )
         self.on_free()
+
+
+def _is_void(turn: Turn, effects: Effects) -> bool:
+    """True when nothing was read and nothing is to be written."""
+    return not (turn.records or effects.outputs or effects.inbox or effects.changes or effects.dead)

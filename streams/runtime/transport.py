@@ -27,10 +27,12 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams.runtime.assignor import TaskAssignor
+from streams.runtime.broker_traits import BrokerTraits
 from streams.runtime.commit import TaskTopics
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import Record
-from streams.runtime.metrics import Metrics
+from streams.runtime.group_patience import be_patient
+from streams.runtime.metrics import Metrics, Phase
 from streams.runtime.task import Pace, Task, Tasks, Turn
 
 __all__ = ["BatchConsumer", "BatchProducer", "BatchTransport", "Wiring"]
@@ -52,6 +54,7 @@ class Wiring:
     topics: TaskTopics
     pace: Pace
     metrics: Metrics
+    traits: BrokerTraits
     is_live: bool
 
 
@@ -76,7 +79,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self._sent_ms = {}
         self._woken = asyncio.Event()
         await super().on_start()
-        fetcher = self._ensure_consumer()._fetcher
+        consumer = self._ensure_consumer()
+        if cast(BatchTransport, self.transport).wiring.traits.is_patience_needed:
+            be_patient(consumer)
+        fetcher = consumer._fetcher
         # A partition whose task is busy committing must not hold up the fetches of all others (stock: 0.1 s).
         fetcher._prefetch_backoff = 0
         self._time_fetches(fetcher)
@@ -169,10 +175,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self, fetcher: Any, tps: Collection[TP], *, pace: Pace, inputs: Collection[str]
     ) -> Taken:
         taken = Taken()
+        metrics = self.consumer.wiring.metrics
         room, weight = pace.batch_records, 0
         # In the order of fetching, so that no topic of the task starves another.
         for tp in [tp for tp in fetcher._records if tp in tps]:
-            records = (await fetcher.fetched_records({tp}, timeout=0, max_records=room)).get(tp)
+            # Without a timeout it never suspends, so the time of this thread is its own.
+            with metrics.phase(Phase.POLL):
+                records = (await fetcher.fetched_records({tp}, timeout=0, max_records=room)).get(tp)
             if not records:
                 continue
             taken.records[tp.topic] = records
@@ -212,7 +221,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return found
 
     async def report(self, positions: Mapping[TP, int]) -> None:
-        """Commits positions to the group. They decide nothing, so a refusal is only noted."""
+        """Commits positions to the group. They decide nothing, so a refusal is no failure."""
         await self.call_thread(self._report, positions)
 
     async def _report(self, positions: Mapping[TP, int]) -> None:
@@ -253,8 +262,8 @@ class BatchConsumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._wiring: Wiring = cast(BatchTransport, self.transport).wiring
-        self._shards = self._wiring.tasks
+        self.wiring: Wiring = cast(BatchTransport, self.transport).wiring
+        self._shards = self.wiring.tasks
         self._noted: dict[TP, int] = {}
         self._freed = asyncio.Event()
         self._lag_at = 0.0
@@ -285,27 +294,28 @@ class BatchConsumer(driver.Consumer):
         if not ready:
             await self._nap(now_s, timeout)
             return
+        generation = self.app.consumer_generation_id
         taken = await self._poll(ready, wait_s=min([task.due_in_s(now_s) for task in ready]))
-        if not self._may_go_on():
+        if self._is_over(generation):
             return
         now_s = time.monotonic()
         for task in ready:
             got = taken.get(task.partition, Taken())
-            if not task.is_dropped and (got.records or task.is_due(now_s)):
-                turn = Turn(task, got.records, got.caught_up, is_full=got.is_full)
-                task.hand_out(turn, now_s)
-                yield self._enveloped(turn)
+            if got.records or task.is_due(now_s):
+                # A full batch means more is waiting: go on at once. Otherwise let the next one fill: commits cost.
+                task.hand_out(now_s, rest_s=0.0 if got.is_full else self.wiring.pace.poll_s)
+                yield self._enveloped(Turn(task, got.records, got.caught_up, tenure=task.tenure))
 
-    def _may_go_on(self) -> bool:
-        """False when a rebalance or a stop has begun: what was taken will be read again."""
-        return self.flow_active and not self.should_stop
+    def _is_over(self, generation: int) -> bool:
+        """True when a rebalance or a stop has begun since: what was taken will be read again."""
+        return not self.flow_active or self.should_stop or generation != self.app.consumer_generation_id
 
     async def _poll(self, ready: Sequence[Task], *, wait_s: float) -> dict[int, Taken]:
-        topics = self._wiring.topics
+        topics = self.wiring.topics
         wanted = {task.partition: {TP(topic, task.partition) for topic in topics.read} for task in ready}
-        inputs = frozenset(topics.inputs) if self._wiring.is_live else frozenset()
+        inputs = frozenset(topics.inputs) if self.wiring.is_live else frozenset()
         try:
-            return await self._thread.take(wanted, pace=self._wiring.pace, inputs=inputs, wait_s=wait_s)
+            return await self._thread.take(wanted, pace=self.wiring.pace, inputs=inputs, wait_s=wait_s)
         except OffsetOutOfRangeError as error:
             end_process(ExitCode.LOST, f"the broker dropped records before they were read: {error}")
 
@@ -319,7 +329,7 @@ class BatchConsumer(driver.Consumer):
     def _enveloped(self, turn: Turn) -> tuple[TP, ConsumerMessage]:
         # The inbox stands for all topics of the task. Offset 0 always: Faust compares offsets to drop what it has
         # seen and to find gaps, neither of which means anything for a turn.
-        tp = TP(self._wiring.topics.inbox, turn.task.partition)
+        tp = TP(self.wiring.topics.inbox, turn.task.partition)
         message = ConsumerMessage(
             *tp,
             0,
@@ -357,7 +367,7 @@ class BatchConsumer(driver.Consumer):
         await self._shards.drain()
         await self.commit()
         await super().on_partitions_revoked(revoked)
-        await self._shards.revoke_all()
+        await self._shards.park_all()
 
     async def perform_seek(self) -> None:
         """To where the restored state of each task says."""
@@ -370,6 +380,9 @@ class BatchConsumer(driver.Consumer):
             else:
                 others.add(tp)
         await self._thread.go_to(known, others)
+        for partition, task in self._shards.held.items():
+            # The group may have been told less: a report is refused during a rebalance, and lost with a crash.
+            self.note(partition, task.positions)
 
     async def wait_empty(self) -> None:
         """Before a stop or a rebalance: until what is being committed is committed, and reported."""
@@ -387,7 +400,7 @@ class BatchConsumer(driver.Consumer):
         if now_s - self._lag_at >= LAG_EVERY_S and self.flow_active:
             self._lag_at = now_s
             for partition, lag in (await self._thread.lags(self.assignment())).items():
-                self._wiring.metrics.lag(partition, lag)
+                self.wiring.metrics.lag(partition, lag)
         return False
 
     async def verify_all_partitions_active(self) -> None:

@@ -12,12 +12,18 @@ import faust
 from streams.runtime.ending import ExitCode
 from streams.runtime.metrics import Metrics
 
-__all__ = ["Stopping", "Worker", "run"]
+__all__ = ["Stopping", "Worker", "run", "set_up_logging"]
 
 log = logging.getLogger(__name__)
 
-# Faust and aiokafka tell at these levels what is ordinary: a rebalance, a coordinator that moved.
-_NOISE = {"faust": logging.ERROR, "mode": logging.ERROR, "aiokafka": logging.ERROR}
+# Below these levels Faust and aiokafka tell what is ordinary: a rebalance, a coordinator that moved, a commit of
+# offsets that a rebalance refused.
+_NOISE = {
+    "faust": logging.ERROR,
+    "mode": logging.ERROR,
+    "aiokafka": logging.ERROR,
+    "aiokafka.consumer.group_coordinator": logging.CRITICAL,
+}
 
 
 class Stopping:
@@ -60,9 +66,8 @@ class Worker(faust.Worker):
         """Stock: sleeps a second before the loop is closed."""
 
 
-def run(app: Any, *, stopping: Stopping, metrics: Metrics, log_level: str) -> int:
+def run(app: Any, *, stopping: Stopping, metrics: Metrics) -> int:
     """Runs the app until a signal or `stopping`. Returns the exit code."""
-    _set_up_logging(log_level)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     stopping.worker = Worker(app, loop=loop)
@@ -75,7 +80,8 @@ def run(app: Any, *, stopping: Stopping, metrics: Metrics, log_level: str) -> in
     return code
 
 
-def _set_up_logging(log_level: str) -> None:
+def set_up_logging(log_level: str) -> None:
+    """One line a record, on stderr; what Faust and aiokafka say of ordinary life is left out."""
     logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for name, least in _NOISE.items():
         logging.getLogger(name).setLevel(max(least, logging.getLevelName(log_level)))
