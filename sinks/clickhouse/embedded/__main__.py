@@ -1,0 +1,54 @@
+"""`python -m sinks.clickhouse.embedded DIR`: the warehouse as a process of its own, as `EmbeddedWarehouse` starts it.
+
+Prints its address on a line when it is ready; user and password come from the environment, which other
+users of the machine cannot read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from sinks.clickhouse.embedded.directory import DEFAULT_MEMORY_BYTES, DirectoryTaken
+from sinks.clickhouse.embedded.failure import Refused
+from sinks.clickhouse.embedded.process import PASSWORD_VARIABLE, USER_VARIABLE
+from sinks.clickhouse.embedded.request import Credentials
+from sinks.clickhouse.embedded.serving import serve
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sinks.clickhouse.embedded", description=__doc__)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--database", default="throughline", help="where names without a database are")
+    parser.add_argument("--memory-bytes", type=int, default=DEFAULT_MEMORY_BYTES)
+    parser.add_argument("--parent-pid", type=int, help="end when this process, our parent, has ended")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Serve until told to stop; 3 if the directory or the port cannot be had."""
+    asked = _arguments()
+    credentials = Credentials(
+        os.environ.get(USER_VARIABLE, "throughline"), os.environ.get(PASSWORD_VARIABLE, "throughline")
+    )
+    try:
+        serve(
+            asked.directory,
+            credentials,
+            port=asked.port,
+            database=asked.database,
+            memory_bytes=asked.memory_bytes,
+            on_ready=lambda url: print(url, flush=True),
+            parent_pid=asked.parent_pid,
+        )
+    except (DirectoryTaken, Refused, OSError) as error:
+        print(error, file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

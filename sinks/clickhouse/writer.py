@@ -1,0 +1,145 @@
+"""Blocks into ClickHouse over its HTTP interface, and what its refusals mean for the one who tries.
+
+Knows nothing of Kafka.
+
+Delivery: an insert with a token that ClickHouse has already seen changes nothing, so trying again after any
+failure is safe as long as the token is among the table's last `non_replicated_deduplication_window` blocks.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from sinks.clickhouse.chunk import Block
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+log = logging.getLogger(__name__)
+
+# What passes by itself: timeouts, too many queries or parts, memory, read-only, network, shutdown, no such
+# table or database (migrations may still be under way), no leader.
+_TRANSIENT: Final = frozenset({
+    24, 32, 60, 81, 74, 75, 76, 95, 99, 159, 164, 198, 201, 202, 203, 209, 210, 221, 236, 241, 242, 243, 252,
+    254, 279, 285, 286, 290, 298, 305, 307, 319, 335, 341, 364, 373, 394, 410, 415, 416, 425, 439, 499, 574,
+    594, 614, 667, 689, 718, 733, 735, 999, 1000,
+})  # fmt: skip
+
+_INSERT_SETTINGS: Final[dict[str, Any]] = {
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "input_format_null_as_default": 1,
+    "max_partitions_per_insert_block": 0,
+    "wait_end_of_query": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """Where a ClickHouse answers, and as whom to ask it."""
+
+    url: str
+    user: str
+    password: str = field(repr=False)
+    database: str = "throughline"
+
+
+class Unavailable(Exception):
+    """Not now; the same insert may succeed later."""
+
+
+class Rejected(Exception):
+    """Never like this: a person is needed. Nothing was landed."""
+
+
+def connect(warehouse: Warehouse, *, timeout_s: float = 60.0, database: str | None = None) -> Client:
+    """A client in the warehouse's database, or in another. Raises Unavailable or Rejected."""
+    import clickhouse_connect
+    from clickhouse_connect.driver.exceptions import Error
+
+    address = urlsplit(warehouse.url)
+    try:
+        return clickhouse_connect.get_client(
+            interface=address.scheme,
+            host=address.hostname or "127.0.0.1",
+            port=address.port or (8443 if address.scheme == "https" else 8123),
+            username=warehouse.user,
+            password=warehouse.password,
+            database=warehouse.database if database is None else database,
+            compress=False,
+            autogenerate_session_id=False,
+            connect_timeout=5,
+            send_receive_timeout=timeout_s,
+        )
+    except (Error, OSError) as error:
+        raise _meaning(error) from error
+
+
+class Writer:
+    """Inserts blocks; connects when it first has to, and again after every failure."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+        self._client: Client | None = None
+        self._columns: dict[str, frozenset[str]] = {}
+        self._warned: set[tuple[str, str]] = set()
+
+    def insert(self, table: str, block: Block) -> None:
+        """Land one block. Raises Unavailable or Rejected; then it may be half landed, and must be tried again."""
+        from clickhouse_connect.driver.exceptions import Error
+
+        try:
+            self._insert(table, block)
+        except (Error, OSError) as error:
+            self.close()
+            raise _meaning(error) from error
+        except Unavailable:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._client is not None:
+            self._client.close()
+        self._client = None
+        self._columns.clear()
+
+    def _insert(self, table: str, block: Block) -> None:
+        if self._client is None:
+            self._client = connect(self._warehouse)
+        client = self._client
+        client.raw_insert(
+            table,
+            column_names=self._known(client, table, block.columns),
+            insert_block=block.data,
+            fmt="Avro",
+            settings={**_INSERT_SETTINGS, "insert_deduplication_token": block.token},
+        )
+
+    def _known(self, client: Client, table: str, columns: tuple[str, ...]) -> list[str]:
+        """The block's columns that the table has; a missing one is named once: its data are not landed."""
+        if table not in self._columns:
+            asked = "SELECT name FROM system.columns WHERE database = {d:String} AND table = {t:String}"
+            found = client.query(asked, parameters={"d": self._warehouse.database, "t": table})
+            if not found.result_rows:
+                raise Unavailable(
+                    f"no table {self._warehouse.database}.{table}: throughline warehouse migrate"
+                )
+            self._columns[table] = frozenset(row[0] for row in found.result_rows)
+        for name in columns:
+            if name not in self._columns[table] and (table, name) not in self._warned:
+                self._warned.add((table, name))
+                log.warning("table %s has no column for field %s; it stays in Kafka only", table, name)
+        return [name for name in columns if name in self._columns[table]]
+
+
+def _meaning(error: Exception) -> Unavailable | Rejected:
+    code = getattr(error, "code", None)
+    text = str(error).split("(for url")[0].strip()
+    if isinstance(code, int) and code not in _TRANSIENT and code != 0:
+        return Rejected(text)
+    return Unavailable(text)
