@@ -1,1 +1,1 @@
-"""Starts the parts as processes and waits for them; knows none of their insides."""
+"""The parts of the line as processes on one machine: started, watched, drained, stopped in order."""

@@ -1,0 +1,63 @@
+"""The whole line in one place, for commands that run it: embedded warehouse, broker, workers, sink.
+
+The one place where `sinks` and `streams` meet: by the warehouse's address.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from streams.cli.errors import ExitCode, Failure
+
+if TYPE_CHECKING:
+    from streams.launch.line import Line
+    from streams.settings import Settings
+
+Query = Callable[[str], list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A line that runs, and how to ask its warehouse."""
+
+    line: Line
+    query: Query
+    url: str
+
+
+@contextmanager
+def embedded_line(settings: Settings, directory: Path | None, *, workers: int) -> Iterator[Running]:
+    """Everything embedded, over a warehouse directory (None: one that is deleted at the end).
+
+    Raises Failure where a part cannot start or dies.
+    """
+    from sinks.clickhouse.embedded.process import EmbeddedWarehouse, WarehouseDidNotStart
+    from sinks.clickhouse.migrating import migrate
+    from sinks.clickhouse.writer import Warehouse as Address
+    from sinks.clickhouse.writer import connect
+    from streams.broker.embedded import BrokerFailed
+    from streams.launch.line import NotDrained, Warehouse, running
+    from streams.launch.parts import PartDied
+
+    with tempfile.TemporaryDirectory(prefix="throughline-") as scratch:
+        try:
+            with EmbeddedWarehouse.start(directory or Path(scratch) / "warehouse") as warehouse:
+                address = Address(
+                    warehouse.url, warehouse.user, warehouse.password, settings.clickhouse.database
+                )
+                migrate(address)
+                place = Warehouse(warehouse.url, warehouse.user, warehouse.password)
+                with running(settings, place, workers=workers, logs=Path(scratch)) as line:
+                    client = connect(address)
+                    yield Running(
+                        line, lambda sql: [tuple(row) for row in client.query(sql).result_rows], warehouse.url
+                    )
+        except (WarehouseDidNotStart, BrokerFailed) as error:
+            raise Failure(str(error), ExitCode.UNAVAILABLE) from error
+        except (PartDied, NotDrained) as error:
+            raise Failure(str(error), ExitCode.FAILED) from error
