@@ -18,8 +18,10 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 SEED = "THROUGHLINE_SEED"
 
-# No deadline: a slow machine is no defect. The blob repeats a failing example without the seed.
-hypothesis.settings.register_profile("throughline", deadline=None, print_blob=True)
+# A slow machine is no defect: no deadline for examples, nor for drawing them. The blob repeats one without the seed.
+hypothesis.settings.register_profile(
+    "throughline", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
 hypothesis.settings.load_profile("throughline")
 
 

@@ -25,7 +25,7 @@ def problems_of(toml: Path | None, environ: dict[str, str]) -> list[str]:
     """What load has to say, with the file's path left out."""
     with pytest.raises(SettingsError) as refused:
         load(toml, environ)
-    return [problem.replace(f"{toml}: ", "") for problem in refused.value.problems]
+    return [problem.removeprefix(f"{toml}: ") for problem in refused.value.problems]
 
 
 def test_nothing_said_means_the_defaults() -> None:
