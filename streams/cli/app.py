@@ -17,7 +17,9 @@ from streams.cli import context
 from streams.cli.errors import ExitCode, Failure
 
 # One module a command, in the order of the help; each has `register(app)`.
-COMMANDS = ("demo", "run", "worker", "sink", "simulate", "query", "schemas", "warehouse", "settings")
+COMMANDS = (
+    "demo", "run", "worker", "sink", "warehouse", "importing", "simulate", "query", "schemas", "topics", "kafka", "settings",
+)  # fmt: skip
 
 EPILOG = (
     "Exit codes: 0 done · 1 a check or comparison failed · 2 wrong usage or settings · "
