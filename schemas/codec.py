@@ -22,6 +22,7 @@ from schemas.touchpoint_reader import (
     Commerce,
     Head,
     Item,
+    check_own,
     check_rest,
     read_commerce,
     read_head,
@@ -40,7 +41,7 @@ from schemas.writer import (
 
 __all__ = [
     "CHANNELS", "TYPES", "Campaign", "CodecError", "Commerce", "Head", "Item", "ItemFields", "Reason",
-    "SessionFields", "TouchpointFields", "as_current", "check_rest", "decode", "encode", "encode_session",
+    "SessionFields", "TouchpointFields", "as_current", "check_own", "check_rest", "decode", "encode", "encode_session",
     "encode_touchpoint", "frame", "read_commerce", "read_head", "read_identifiers", "schema_id_of", "stitch",
     "stitched_suffix", "unframe",
 ]  # fmt: skip

@@ -15,12 +15,14 @@ __all__ = ["ENVELOPE_NAMES", "OWN_FIELDS", "Kind"]
 
 
 class Kind(IntEnum):
-    """What an own field holds; every kind's default is one zero byte."""
+    """What a field behind the head holds; every kind's default is one zero byte."""
 
     TEXT = 0
     LONG = 1
     DOUBLE = 2
     BOOLEAN = 3
+    ITEMS = 4
+    CAMPAIGN = 5
 
 
 _KINDS = {"string": Kind.TEXT, "long": Kind.LONG, "double": Kind.DOUBLE}

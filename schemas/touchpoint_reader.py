@@ -14,7 +14,7 @@ from schemas.wire import read_count, read_end, read_long, read_text, unreadable,
 
 __all__ = [
     "TYPES", "Campaign", "Commerce", "Head", "Item",
-    "check_rest", "read_commerce", "read_head", "read_identifiers",
+    "check_own", "check_rest", "read_commerce", "read_head", "read_identifiers",
 ]  # fmt: skip
 
 Head: TypeAlias = tuple[str, str, str, str, int, int, bytes, int]
@@ -67,6 +67,8 @@ class Commerce(NamedTuple):
     location_id: str | None
     end: int
 
+
+_new_item: Final = Item._make
 
 # The continuation bits of five varint bytes, as they sum up below.
 _SIX_BYTES: Final = 128 * (1 + (1 << 7) + (1 << 14) + (1 << 21) + (1 << 28))
@@ -160,6 +162,34 @@ def _skip_text_map(value: bytes, at: int) -> int:
 def read_identifiers(identifiers_raw: bytes) -> dict[str, str]:
     """Type to value, of a head's `identifiers_raw`; raises CodecError."""
     found: dict[str, str] = {}
+    try:
+        size = odd = identifiers_raw[0]
+        at = 1
+        # As in `read_head`: the one shape nearly every map has, or else with care.
+        for _ in range(size >> 1 if not odd & 129 else 0):
+            size = identifiers_raw[at]
+            start = at + 1
+            at = start + (size >> 1)
+            following = identifiers_raw[at]
+            odd |= size | following
+            name = str(identifiers_raw[start:at], "utf-8")
+            start = at + 1
+            at = start + (following >> 1)
+            found[name] = str(identifiers_raw[start:at], "utf-8")
+        if (
+            not odd & 129
+            and at + bool(identifiers_raw[0]) == len(identifiers_raw)
+            and not identifiers_raw[-1]
+        ):
+            return found
+        return _read_any_identifiers(identifiers_raw)
+    except (IndexError, UnicodeDecodeError):
+        return _read_any_identifiers(identifiers_raw)
+
+
+def _read_any_identifiers(identifiers_raw: bytes) -> dict[str, str]:
+    """As `read_identifiers`, for every shape Avro allows."""
+    found: dict[str, str] = {}
     at = 0
     try:
         while True:
@@ -202,11 +232,11 @@ def _read_nullable_long(value: bytes, at: int) -> tuple[int | None, int]:
 
 def _read_item(value: bytes, at: int) -> tuple[Item, int]:
     product_id, at = read_text(value, at)
-    name, at = read_text(value, at)
-    category, at = read_text(value, at)
+    name, at = read_text(value, at) if value[at] else ("", at + 1)
+    category, at = read_text(value, at) if value[at] else ("", at + 1)
     quantity, at = read_long(value, at)
     price_micros, at = read_long(value, at)
-    return Item(product_id, name, category, quantity, price_micros), at
+    return _new_item((product_id, name, category, quantity, price_micros)), at
 
 
 def _read_items(value: bytes, at: int) -> tuple[tuple[Item, ...], int]:
@@ -235,21 +265,28 @@ def _read_campaign(value: bytes, at: int) -> tuple[Campaign | None, int]:
 def read_commerce(value: bytes, end: int) -> Commerce:
     """The rest of the envelope, from where the head ended; raises CodecError."""
     try:
-        cart_id, at = _read_nullable_text(value, end)
-        order_id, at = _read_nullable_text(value, at)
-        items, at = _read_items(value, at)
-        revenue_micros, at = _read_nullable_long(value, at)
-        currency, at = _read_nullable_text(value, at)
-        campaign, at = _read_campaign(value, at)
-        location_id, at = _read_nullable_text(value, at)
+        # A zero byte is an absent field: most are, and a call each would cost more than all else here.
+        at = end
+        cart_id, at = _read_nullable_text(value, at) if value[at] else (None, at + 1)
+        order_id, at = _read_nullable_text(value, at) if value[at] else (None, at + 1)
+        items, at = _read_items(value, at) if value[at] else ((), at + 1)
+        revenue_micros, at = _read_nullable_long(value, at) if value[at] else (None, at + 1)
+        currency, at = _read_nullable_text(value, at) if value[at] else (None, at + 1)
+        campaign, at = _read_campaign(value, at) if value[at] else (None, at + 1)
+        location_id, at = _read_nullable_text(value, at) if value[at] else (None, at + 1)
     except (IndexError, UnicodeDecodeError) as error:
         raise unreadable("the envelope of a touchpoint") from error
     return Commerce(cart_id, order_id, items, revenue_micros, currency, campaign, location_id, at)
 
 
-# Seven absent fields of the envelope, every own field at its default, no properties: a zero byte each.
-_BARE_REST: Final = {channel: bytes(7 + len(OWN_FIELDS[channel]) + 1) for channel in CHANNELS}
+# What stands behind the head, in order: every one of these is a zero byte when it is absent.
+_COMMERCE_KINDS: Final = (
+    Kind.TEXT, Kind.TEXT, Kind.ITEMS, Kind.LONG, Kind.TEXT, Kind.CAMPAIGN, Kind.TEXT,
+)  # fmt: skip
 _OWN_KINDS: Final = {channel: tuple(kind for _, kind in OWN_FIELDS[channel]) for channel in CHANNELS}
+_REST_KINDS: Final = {channel: _COMMERCE_KINDS + _OWN_KINDS[channel] for channel in CHANNELS}
+_BARE_REST: Final = {channel: bytes(len(_REST_KINDS[channel]) + 1) for channel in CHANNELS}
+_BARE_OWN: Final = {channel: bytes(len(_OWN_KINDS[channel]) + 1) for channel in CHANNELS}
 
 
 def check_rest(value: bytes, end: int, channel: str) -> None:
@@ -257,26 +294,60 @@ def check_rest(value: bytes, end: int, channel: str) -> None:
 
     For before `codec.stitch`: bytes appended to a broken record would spoil the block it is landed in.
     """
-    if value[end:] == _BARE_REST[channel]:
-        return
-    at = read_commerce(value, end).end
+    if value[end:] != _BARE_REST[channel]:
+        _check_fields(value, end, _REST_KINDS[channel])
+
+
+def check_own(value: bytes, end: int, channel: str) -> None:
+    """As `check_rest`, from where `read_commerce` ended: for records whose commerce is read anyway."""
+    if value[end:] != _BARE_OWN[channel]:
+        _check_fields(value, end, _OWN_KINDS[channel])
+
+
+def _check_fields(value: bytes, at: int, kinds: tuple[Kind, ...]) -> None:
+    """That from `at` on there are fields of these kinds, then properties, then the end."""
+    # Where all that is left is ASCII, so is every text in it, and every length is one byte.
+    is_ascii = value[at:].isascii()
+    text = Kind.TEXT
     try:
-        for kind in _OWN_KINDS[channel]:
-            at = _check_own(value, at, kind)
-        while True:
-            count, at = read_count(value, at)
-            if not count:
-                break
-            for _ in range(2 * count):
-                _, at = read_text(value, at)
+        for kind in kinds:
+            branch = value[at]
+            at += 1
+            if not branch:
+                continue
+            if is_ascii and kind is text and branch == 2:
+                size = value[at]
+                if size & 1:
+                    raise unreadable("a length that leaves the record")
+                at += 1 + (size >> 1)
+            else:
+                at = _field_end(value, at - 1, kind)
+        if value[at]:
+            at = _text_map_end(value, at)
+        else:
+            at += 1
     except (IndexError, UnicodeDecodeError) as error:
-        raise unreadable(f"the own fields of a {channel} touchpoint") from error
+        raise unreadable("the fields behind the head") from error
     if at != len(value):
         raise unreadable("bytes behind the record")
 
 
-def _check_own(value: bytes, at: int, kind: Kind) -> int:
-    """Where an own field ends."""
+def _text_map_end(value: bytes, at: int) -> int:
+    """Where a map of strings ends, its UTF-8 checked."""
+    while True:
+        count, at = read_count(value, at)
+        if not count:
+            return at
+        for _ in range(2 * count):
+            _, at = read_text(value, at)
+
+
+def _field_end(value: bytes, at: int, kind: Kind) -> int:
+    """Where a field that is present ends."""
+    if kind is Kind.ITEMS:
+        return _read_items(value, at)[1]
+    if kind is Kind.CAMPAIGN:
+        return _read_campaign(value, at)[1]
     if kind is Kind.BOOLEAN:
         if value[at] > 1:
             raise unreadable("a boolean that is neither")

@@ -9,6 +9,7 @@ It knows nothing of touchpoints or schemas. Avro 1.11 specification, "Binary Enc
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 __all__ = ["CodecError", "Reason", "frame", "long_bytes", "read_long", "read_text", "text_bytes", "unframe"]
 
@@ -96,8 +97,15 @@ def read_end(value: bytes, at: int) -> tuple[int, int]:
 
 def read_text(value: bytes, at: int) -> tuple[str, int]:
     """A string; its UTF-8 is checked."""
-    start, end = read_end(value, at)
-    return str(value[start:end], "utf-8"), end
+    size = value[at]
+    if size & 129:
+        start, end = read_end(value, at)
+        return str(value[start:end], "utf-8"), end
+    at += 1
+    end = at + (size >> 1)
+    if end > len(value):
+        raise unreadable("a length that leaves the record")
+    return str(value[at:end], "utf-8"), end
 
 
 def read_count(value: bytes, at: int) -> tuple[int, int]:
@@ -121,14 +129,24 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-_SMALL = tuple(_varint(number) for number in range(8192))
+# Tables of 14 bits each: two bytes with more to follow, and what ends a number. A time is three look-ups.
+_SMALL: Final = tuple(_varint(number) for number in range(1 << 13))
+_GOES_ON: Final = tuple(bytes((bits & 127 | 128, bits >> 7 | 128)) for bits in range(1 << 14))
+_ENDS: Final = tuple(
+    bytes((bits,)) if bits < 128 else bytes((bits & 127 | 128, bits >> 7)) for bits in range(1 << 14)
+)
 
 
 def long_bytes(number: int) -> bytes:
     """A zigzag varint; raises CodecError beyond 64 bits or for what is no whole number."""
     try:
-        if 0 <= number < 8192:
+        if 0 <= number < 1 << 13:
             return _SMALL[number]
+        if 1 << 27 <= number < 1 << 41:
+            low = _GOES_ON[number << 1 & 16382]
+            return low + _GOES_ON[number >> 13 & 16383] + _ENDS[number >> 27]
+        if 1 << 13 <= number < 1 << 27:
+            return _GOES_ON[number << 1 & 16382] + _ENDS[number >> 13]
         if not _LONG_MIN <= number <= _LONG_MAX:
             raise wrong_type("a number longer than 64 bits")
         return _varint(number)
@@ -142,4 +160,5 @@ def text_bytes(text: str) -> bytes:
         raw = text.encode()
     except (AttributeError, UnicodeEncodeError) as error:
         raise wrong_type(f"no text: {type(text).__name__}") from error
-    return long_bytes(len(raw)) + raw
+    size = len(raw)
+    return (_SMALL[size] if size < 1 << 13 else _varint(size)) + raw
