@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
@@ -44,6 +45,10 @@ _SENDS_PER_POLL = 5_000
 
 class DeliveryFailed(RuntimeError):
     """Kafka did not take a record; nothing after it was written."""
+
+
+class WrongPartitions(RuntimeError):
+    """The input topics are missing, or divided otherwise than the settings say."""
 
 
 class ReaderStalled(RuntimeError):
@@ -149,7 +154,23 @@ class Feeder:
         )
 
     def close(self) -> None:
-        self._producer.flush()
+        """Write out what was sent, and let go of Kafka."""
+        try:
+            self.flush()
+        finally:
+            self._readers.close()
+
+    def __enter__(self) -> Feeder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+            return
+        # Whoever failed here must not wait minutes for a broker that may be gone.
+        self._producer.purge()
         self._readers.close()
 
     def _consider_tick(self, arrival_ms: int) -> None:
@@ -231,7 +252,7 @@ class Feeder:
         wrong = {topic: count for topic, count in found.items() if count != self._partitions}
         if wrong:
             listed = ", ".join(f"{topic} has {count or 'none'}" for topic, count in wrong.items())
-            raise ValueError(f"the input topics need {self._partitions} partitions: {listed}")
+            raise WrongPartitions(f"the input topics need {self._partitions} partitions: {listed}")
 
     def _delivered(self, error: KafkaError | None, record: Message) -> None:
         if error is not None and self._failure is None:
