@@ -56,6 +56,8 @@ def _schema(section: type[BaseModel], key: str) -> dict[str, Any]:
 
 
 def _in_words(schema: Mapping[str, Any]) -> str:
+    if "const" in schema:
+        return f"{schema['const']}, as yet the only one"
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
     if schema["type"] == "array":

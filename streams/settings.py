@@ -102,9 +102,9 @@ class Registry(Section):
 class Worker(Section):
     """How a worker reads, commits and reports."""
 
-    processing_guarantee: Literal["at_least_once", "exactly_once"] = Field(
-        default="at_least_once",
-        description="What a crash may cause: repeats that ids make recognisable, or nothing.",
+    # "exactly_once" joins when the transactional commit exists; until then, asking for it is refused, not ignored.
+    processing_guarantee: Literal["at_least_once"] = Field(
+        default="at_least_once", description="What a crash may cause: repeats, which ids make recognisable."
     )
     clock: Literal["live", "replay"] = Field(
         default="live",
