@@ -17,7 +17,7 @@ from typing import Any
 from confluent_kafka import KafkaError, Message, Producer
 
 from schemas.catalog import CHANNELS
-from streams.importer.lag import INBOX, OUTPUTS, Lag, Readers, Reading
+from streams.importer.lag import INBOX, OUTPUTS, Lag, Readers, Reading, connection
 
 HOUR_MS = 3_600_000
 
@@ -39,6 +39,7 @@ _TICK_BYTES = 48
 _GUESS_BYTES = 400.0
 
 _STALLED_S = 60.0
+_CLOSE_S = 10.0
 _POLL_S = 0.02
 _SENDS_PER_POLL = 5_000
 
@@ -81,12 +82,12 @@ class Feeder:
         self.tick_ms = tick_ms
         self._sparse_tick_ms = sparse_tick_ms
         self._stalled_s = stalled_s
+        self._failure: str | None = None
+        self._producer = Producer(_producer_settings(bootstrap, self._delivered))
+        self._require_partitions()
         self._readers = Readers(
             bootstrap, app, partitions=partitions, inputs=tuple(self._topics.values()), outputs=outputs
         )
-        self._producer = Producer(_producer_settings(bootstrap, self._delivered))
-        self._failure: str | None = None
-        self._require_partitions()
         self.records = 0
         self.bytes = 0
         self.ticks = 0
@@ -154,9 +155,12 @@ class Feeder:
         )
 
     def close(self) -> None:
-        """Write out what was sent, and let go of Kafka."""
+        """Write out what was sent, as far as that takes seconds, and let go of Kafka."""
         try:
-            self.flush()
+            left = self._producer.flush(_CLOSE_S)
+            self._raise_failure()
+            if left:
+                raise DeliveryFailed(f"{left:,} records are still on their way")
         finally:
             self._readers.close()
 
@@ -169,7 +173,7 @@ class Feeder:
         if error is None:
             self.close()
             return
-        # Whoever failed here must not wait minutes for a broker that may be gone.
+        # Whoever failed here must not wait for a broker that may be gone.
         self._producer.purge()
         self._readers.close()
 
@@ -267,7 +271,7 @@ def _producer_settings(
     bootstrap: str, on_delivery: Callable[[KafkaError | None, Message], None]
 ) -> dict[str, Any]:
     return {
-        "bootstrap.servers": bootstrap,
+        **connection(bootstrap),
         "partitioner": "murmur2_random",
         # Keeps order through retries, so that no record overtakes a tick.
         "enable.idempotence": True,
@@ -276,7 +280,6 @@ def _producer_settings(
         "queue.buffering.max.messages": 500_000,
         "queue.buffering.max.kbytes": 131_072,
         "message.timeout.ms": 120_000,
-        "log.connection.close": False,
         "delivery.report.only.error": True,
         "on_delivery": on_delivery,
     }

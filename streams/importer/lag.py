@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # not in its __all__
@@ -82,6 +83,11 @@ class Reading:
         return max((*self.worker, *self.sink), key=lambda lag: lag.records * mean_bytes[lag.topic])
 
 
+def connection(bootstrap: str) -> dict[str, Any]:
+    """Client settings; failures come as exceptions, so the library need not print them as well."""
+    return {"bootstrap.servers": bootstrap, "log_level": 0}
+
+
 class Readers:
     """The worker group on the inputs and the inbox, the sink group on the outputs.
 
@@ -101,13 +107,9 @@ class Readers:
         self._worker_topics = (*inputs, INBOX)
         self._sink_topics = tuple(outputs)
         self._partitions = partitions
-        quiet: dict[str, str | int | float | bool] = {
-            "bootstrap.servers": bootstrap,
-            "log.connection.close": False,
-        }
-        self._admin = AdminClient(quiet)
+        self._admin = AdminClient(connection(bootstrap))
         self._groups = {
-            group: Consumer({**quiet, "group.id": group, "enable.auto.commit": False})
+            group: Consumer({**connection(bootstrap), "group.id": group, "enable.auto.commit": False})
             for group in (app, f"{app}-sink")
         }
 
