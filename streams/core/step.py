@@ -7,6 +7,7 @@ more); must not know Kafka, Faust or the wall clock. The same state and input gi
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import CodecError, Reason, stitch, stitched_suffix
@@ -65,6 +66,15 @@ class Forwarded:
     headers: Sequence[tuple[str, bytes]] = ()
 
 
+class Arrival(NamedTuple):
+    """A touchpoint on its way to the actor `to`: the record it first came in as, and the one that brought it here."""
+
+    to: str
+    touchpoint: Touchpoint
+    came_as: Record
+    record: Record
+
+
 class Step:
     """The state of one task. `process` may be called again once the effects of the call before are committed."""
 
@@ -88,6 +98,7 @@ class Step:
         self._local: deque[Message] = deque()
         self._effects = Effects()
         self._stitched: list[tuple[bytes | None, bytes]] = []
+        self._arrived: list[Arrival] = []
         self._restore_timers()
 
     @property
@@ -131,14 +142,7 @@ class Step:
         self, batch: Mapping[str, Sequence[Record]], poisoned: Mapping[tuple[str, int], Dead], now_ms: int
     ) -> Dead | None:
         """Work through the records; the one that failed, if one did."""
-        self._effects = Effects()
-        self._stitched = []
-        self._local.clear()
-        self._profiles.changed = Changed()
-        self._identity.belongings = []
-        self._identity.now_ms = self._now(now_ms)
-        self._tell_clocks()
-        self._deliver_local()
+        self._begin(now_ms)
         for topic, records in batch.items():
             receive = self._receive_message if topic == INBOX else self._receive
             for record in records:
@@ -147,15 +151,36 @@ class Step:
                     continue
                 try:
                     receive(record)
-                    self._deliver_local()
                 except AssertionError:
                     raise
                 except Exception as error:
-                    return Dead(record, Reason.FAILED, f"{type(error).__name__}: {error}"[:200])
+                    return _failed(record, error)
             if records and topic != INBOX and not self._rules.is_replay:
                 # Others appended in the same millisecond may be unread.
                 self._clocks.advance(topic, records[-1].timestamp - 1)
+        # What channels and tasks sent is put in the order in which it happened: most profiles then only ever append.
+        self._arrived.sort(key=_event_order)
+        for arrival in self._arrived:
+            try:
+                self._route(arrival.to, arrival.touchpoint, arrival.came_as)
+                self._deliver_local()
+            except AssertionError:
+                raise
+            except Exception as error:
+                return _failed(arrival.record, error)
         return None
+
+    def _begin(self, now_ms: int) -> None:
+        """Nothing has happened in this batch yet but that clocks are told."""
+        self._effects = Effects()
+        self._stitched = []
+        self._arrived = []
+        self._local.clear()
+        self._profiles.changed = Changed()
+        self._identity.belongings = []
+        self._identity.now_ms = self._now(now_ms)
+        self._tell_clocks()
+        self._deliver_local()
 
     def _bury(self, dead: Dead) -> None:
         """A record that failed; one that another task forwarded goes as it first came in."""
@@ -185,13 +210,19 @@ class Step:
         self._count("touchpoints")
         if touchpoint.was_clamped:
             self._count("clamped")
-        self._route(touchpoint.identifiers[0], touchpoint, record)
+        self._arrived.append(Arrival(touchpoint.identifiers[0], touchpoint, record, record))
 
     def _receive_message(self, record: Record) -> None:
         """A record of the inbox."""
         assert record.value is not None, "a tombstone in the inbox"
         self._count("messages")
-        self._deliver(decode(record.value))
+        message = decode(record.value)
+        if isinstance(message, Touch):
+            touchpoint = self._reader.read(message.value, message.timestamp)
+            self._arrived.append(Arrival(message.to, touchpoint, _forwarded(message), record))
+        else:
+            self._deliver(message)
+            self._deliver_local()
 
     def _deliver_local(self) -> None:
         """What this task said to itself, and what that leads to."""
@@ -203,8 +234,7 @@ class Step:
             case Clock():
                 self._clocks.hear(message.sender, message.rounds)
             case Touch():
-                touchpoint = self._reader.read(message.value, message.timestamp)
-                self._route(message.to, touchpoint, _forwarded(message))
+                raise AssertionError("a task forwards no touchpoint to itself")
             case _:
                 self._identity.handle(message)
 
@@ -332,6 +362,14 @@ class Step:
 
     def _count(self, name: str, by: int = 1) -> None:
         self._effects.counts[name] = self._effects.counts.get(name, 0) + by
+
+
+def _event_order(arrival: Arrival) -> tuple[int, int]:
+    return arrival.touchpoint.occurred_ms, arrival.touchpoint.digest
+
+
+def _failed(record: Record, error: Exception) -> Dead:
+    return Dead(record, Reason.FAILED, f"{type(error).__name__}: {error}"[:200])
 
 
 def _forwarded(message: Touch) -> Forwarded:
