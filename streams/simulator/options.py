@@ -56,9 +56,7 @@ class Options:
                 f"hours must lie above 0 and be at most 72, the window of the rules, not {self.hours}"
             )
         if self.shared_devices * 2 > self.people:
-            wrong.append(
-                f"{self.shared_devices} shared devices need at least {self.shared_devices * 2} people"
-            )
+            wrong.append(f"shared_devices must not be above half of {self.people} people")
         if self.late_share + self.out_of_order_share + self.clock_error_share > 1.0:
             wrong.append("late_share, out_of_order_share and clock_error_share together must not exceed 1")
         try:
