@@ -1,0 +1,175 @@
+"""A worker whose core counts: run as a process by the tests of the runtime, to be stopped and killed.
+
+It counts the records of each key, sends every one on, forwards some to the next task through the inbox, and prints a
+line of JSON for whatever a test wants to see: tasks restored, turns taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from streams.agents.app import Plan, build
+from streams.runtime.broker_traits import traits_of
+from streams.runtime.commit import AtLeastOnce, TaskTopics
+from streams.runtime.engine import Batch, Change, Record, Store
+from streams.runtime.metrics import Metrics
+from streams.runtime.task import Pace
+from streams.runtime.worker import Stopping, run, set_up_logging
+
+PARTITIONS = 4
+TOPICS = TaskTopics(inputs=("in.a", "in.b", "in.c"), inbox="inbox", changelog="changelog", dead="dead")
+OUTPUT = "out"
+ALL_TOPICS = (*TOPICS.read, TOPICS.changelog, TOPICS.dead, OUTPUT)
+
+BAD = b"bad"
+BREAKING = b"breaking"
+FORWARDED = b"forward"
+
+
+@dataclass(slots=True)
+class Dead:
+    """A dead letter."""
+
+    record: Record
+    reason: str = "unreadable"
+    detail: str = "said so itself"
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a turn of the counting core wants written."""
+
+    outputs: dict[str, Sequence[tuple[bytes | None, bytes]]] = field(default_factory=dict)
+    inbox: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    dead: list[Dead] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def tell(**what: Any) -> None:
+    """One line of JSON."""
+    print(json.dumps(what), flush=True)
+
+
+class CountingEngine:
+    """State: `n/<key>` -> how often; `seen/<id>` for what came through the inbox, so that repeats do not count."""
+
+    def __init__(self, partition: int, store: Store, *, step_s: float, tells_turns: bool) -> None:
+        self._partition = partition
+        self._held = dict(store.items())
+        self._step_s = step_s
+        self._tells_turns = tells_turns
+        self.has_news = False
+        tell(restored=partition, counted=total(self._held))
+
+    def process(self, batch: Batch, *, now_ms: int, caught_up: Mapping[str, int]) -> Effects:
+        """Counts; a record of another partition is a broken invariant."""
+        effects = Effects()
+        changed: set[bytes] = set()
+        sent: list[tuple[bytes | None, bytes]] = []
+        for topic, records in batch.items():
+            for record in records:
+                assert record.partition == self._partition
+                if record.value is None or record.value.startswith(BAD):
+                    effects.dead.append(Dead(record))
+                elif record.value.startswith(BREAKING):
+                    raise RuntimeError("as it was told")
+                else:
+                    changed |= self._count(topic, record, effects=effects, sent=sent)
+        if sent:
+            effects.outputs[OUTPUT] = sent
+        effects.changes = [(key, self._held[key]) for key in sorted(changed)]
+        if self._step_s and batch:
+            time.sleep(self._step_s)
+        if self._tells_turns:
+            ids = [(r.value or b"").decode() for records in batch.values() for r in records]
+            tell(turn=self._partition, ids=ids, caught_up=dict(caught_up), now_ms=now_ms)
+        return effects
+
+    def _count(
+        self, topic: str, record: Record, *, effects: Effects, sent: list[tuple[bytes | None, bytes]]
+    ) -> set[bytes]:
+        value = record.value or b""
+        if topic == TOPICS.inbox:
+            seen = b"seen/" + value
+            if seen in self._held:
+                return set()
+            self._held[seen] = b"1"
+            return {seen}
+        sent.append((record.key, value))
+        if value.startswith(FORWARDED):
+            to = (self._partition + 1) % PARTITIONS
+            effects.inbox.setdefault(to, []).append((record.key or b"", value))
+        key = b"n/" + (record.key or b"")
+        self._held[key] = b"%d" % (int(self._held.get(key, b"0")) + 1)
+        return {key}
+
+
+def total(state: Mapping[bytes, bytes]) -> int:
+    """How many input records a state has counted."""
+    return sum(int(count) for key, count in state.items() if key.startswith(b"n/"))
+
+
+class DyingCommit(AtLeastOnce):
+    """Kills its own process at a named point of the n-th commit."""
+
+    dies_after: str = ""
+    at_commit: int = 0
+    _sends: int = 0
+
+    async def _send(self, batches: list[tuple[str, int, Any]]) -> list[Any]:
+        sent = await super()._send(batches)
+        is_changelog = bool(batches) and batches[0][0] == TOPICS.changelog
+        self._sends += is_changelog
+        point = "changelog" if is_changelog else "outputs"
+        if point == self.dies_after and self._sends >= self.at_commit:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return sent
+
+
+def main() -> int:
+    """The worker process."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bootstrap")
+    parser.add_argument("--group", default="counting")
+    parser.add_argument("--batch-records", type=int, default=50)
+    parser.add_argument("--session-s", type=float, default=0.0)
+    parser.add_argument("--step-s", type=float, default=0.0)
+    parser.add_argument("--tells-turns", action="store_true")
+    parser.add_argument("--dies-after", choices=("outputs", "changelog"), default="")
+    parser.add_argument("--at-commit", type=int, default=3)
+    options = parser.parse_args()
+    set_up_logging("WARNING")
+    traits = asyncio.run(traits_of(options.bootstrap))
+    if options.session_s:
+        traits = replace(traits, session_s=options.session_s, heartbeat_s=options.session_s / 8)
+    metrics, stopping = Metrics(), Stopping()
+    plan = Plan(
+        options.group,
+        options.bootstrap,
+        topics=TOPICS,
+        pace=Pace(options.batch_records, 1 << 20, 0.01),
+        traits=traits,
+    )
+
+    def make_engine(partition: int, store: Store) -> CountingEngine:
+        return CountingEngine(partition, store, step_s=options.step_s, tells_turns=options.tells_turns)
+
+    app = build(plan, make_engine, metrics=metrics, stop=stopping)
+    if options.dies_after:
+        DyingCommit.dies_after, DyingCommit.at_commit = options.dies_after, options.at_commit
+        app.transport.wiring.tasks.commit.__class__ = DyingCommit
+    return run(app, stopping=stopping, metrics=metrics)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

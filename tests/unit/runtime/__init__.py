@@ -1,0 +1,1 @@
+"""The runtime piece by piece, without a broker."""
