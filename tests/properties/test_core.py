@@ -1,0 +1,109 @@
+"""Laws of the pure core, whatever the order of arrival."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.core.journal import ENTRY_BYTES, Entry, Journal
+from streams.core.sessions import sessions_of
+from tests.unit.core.records import MINUTE_MS, FakeRecord, OneTask, added, bought, touchpoint
+
+GAPS_MS = (30 * MINUTE_MS,) * 15
+PEOPLE = ({"anonymous_id": "x"}, {"anonymous_id": "y"}, {"user_id": "7"}, {"user_id": "7", "anonymous_id": "x"},
+          {"email": "a@b.c", "anonymous_id": "y"}, {"email": "a@b.c", "user_id": "7"})  # fmt: skip
+
+entries = st.builds(
+    Entry, st.integers(0, 500), st.integers(0, 2**64 - 1), st.integers(0, 9), st.integers(0, 14),
+    st.integers(0, 1), st.integers(-(2**40), 2**40),
+)  # fmt: skip
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> list[FakeRecord]:
+    """A few people who fill carts, buy, and turn out to be one, on a ten-minute grid."""
+    records = []
+    for number in range(draw(st.integers(1, 14))):
+        make: Any = draw(st.sampled_from((touchpoint, touchpoint, added, bought)))
+        at_ms = draw(st.integers(0, 12)) * 10 * MINUTE_MS
+        records.append(make(f"m{number}", at_ms, arrives_ms=180 * MINUTE_MS, **draw(st.sampled_from(PEOPLE))))
+    return records
+
+
+@given(worlds(), st.randoms(use_true_random=False), st.integers(1, 5))
+@settings(max_examples=150)
+def test_arrival_order_and_batches_never_change_the_end(
+    records: list[FakeRecord], rnd: Any, size: int
+) -> None:
+    """Final sessions and actions depend on event times alone."""
+    straight, shuffled = OneTask(), OneTask()
+    straight.take(*records)
+    mixed = rnd.sample(records, k=len(records))
+    for at in range(0, len(mixed), size):
+        shuffled.take(*mixed[at : at + size])
+    for task in (straight, shuffled):
+        task.tick(600 * MINUTE_MS)
+        task.tick(601 * MINUTE_MS)
+    assert straight.sessions() == shuffled.sessions()
+
+    def decided(task: OneTask) -> list[tuple[str, int, int]]:
+        said = task.latest("actions", "action_id")
+        return sorted(
+            (a["status"], a["due_at"], a["value_micros"]) for a in said if a["status"] != "cancelled"
+        )
+
+    assert decided(straight) == decided(shuffled)
+
+
+@given(worlds(), st.integers(0, 14))
+@settings(max_examples=60)
+def test_a_restart_between_batches_changes_nothing(records: list[FakeRecord], at: int) -> None:
+    """All state is in the store: a new owner goes on as the old one would have."""
+    kept, restarted = OneTask(), OneTask()
+    for task in (kept, restarted):
+        task.take(*records[:at])
+        if task is restarted:
+            task.restart()
+        task.take(*records[at:])
+        task.tick(600 * MINUTE_MS)
+    assert kept.store == restarted.store
+    assert kept.said == restarted.said
+
+
+@given(st.lists(entries, max_size=60, unique_by=lambda entry: entry.digest))
+def test_a_journal_holds_what_was_entered(found: list[Entry]) -> None:
+    """Parts are only storage: entries come back as they went in, and every digest is found, no other."""
+    journal = Journal()
+    for entry in found:
+        journal.append(*entry)
+    assert list(journal) == found
+    assert all(entry.digest in journal for entry in found)
+    shifted = [int.from_bytes(entry.digest.to_bytes(8, "little")[1:] + b"\0", "little") for entry in found]
+    held = {entry.digest for entry in found}
+    assert all((digest in journal) == (digest in held) for digest in shifted)
+    assert all(len(part) % ENTRY_BYTES == 0 for part in journal.parts)
+
+
+@given(st.lists(entries, max_size=40, unique_by=lambda entry: entry.digest))
+def test_sessions_partition_the_touchpoints(found: list[Entry]) -> None:
+    """Every touchpoint is in exactly one session, and sessions do not touch."""
+    sessions = sessions_of(sorted(found), GAPS_MS)
+    assert sum(session.touchpoints for session in sessions) == len(found)
+    for before, after in pairwise(sessions):
+        assert before.cover_ms < after.started_ms
+
+
+@given(st.lists(entries, max_size=40, unique_by=lambda entry: entry.digest), st.integers(0, 500))
+def test_forgetting_is_by_event_time(found: list[Entry], cutoff_ms: int) -> None:
+    """What occurred before the cutoff goes, the rest stays, and numbers of parts are not used again."""
+    journal = Journal()
+    for entry in found:
+        journal.append(*entry)
+    written = set(range(journal.first, journal.first + len(journal.parts)))
+    journal.drop_before(cutoff_ms)
+    assert list(journal) == [entry for entry in found if entry.occurred_ms >= cutoff_ms]
+    if len(list(journal)) < len(found):
+        assert not written & set(range(journal.first, journal.first + len(journal.parts)))
