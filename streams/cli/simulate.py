@@ -143,20 +143,22 @@ def _into_kafka(
 ) -> Truth:
     from confluent_kafka import KafkaException
 
-    from streams.importer.feeding import DeliveryFailed, Feeder, ReaderStalled
+    from streams.importer.feeding import DeliveryFailed, Feeder, ReaderStalled, WrongPartitions
+    from streams.importer.lag import LostRecords
 
-    servers = settings.kafka.bootstrap_servers
+    kafka = settings.kafka
     try:
-        feeder = Feeder(servers, settings.app.name, settings.kafka.partitions, pace=pace)
-        for channel, key, value, arrival_ms in simulation.records():
-            feeder.send(channel, key, value, arrival_ms)
-            heard(arrival_ms)
-        feeder.finish(feeder.last_arrival_ms or 0)
-        feeder.close()
-    except KafkaException as error:
-        raise Failure(f"no Kafka at {servers}: {error}", ExitCode.UNAVAILABLE) from error
-    except (ValueError, DeliveryFailed, ReaderStalled) as error:
+        with Feeder(kafka.bootstrap_servers, settings.app.name, kafka.partitions, pace=pace) as feeder:
+            for channel, key, value, arrival_ms in simulation.records():
+                feeder.send(channel, key, value, arrival_ms)
+                heard(arrival_ms)
+            feeder.finish(feeder.last_arrival_ms or 0)
+    except LostRecords as error:
+        raise Failure(str(error), ExitCode.FAILED) from error
+    except (DeliveryFailed, ReaderStalled, WrongPartitions) as error:
         raise Failure(str(error), ExitCode.UNAVAILABLE) from error
+    except KafkaException as error:
+        raise Failure(f"Kafka: {error.args[0].str()}", ExitCode.UNAVAILABLE) from error
     return simulation.truth()
 
 
