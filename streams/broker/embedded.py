@@ -85,15 +85,10 @@ class EmbeddedBroker:
         """Start a broker with these topics (name -> partitions). Raises BrokerFailed."""
         specs = [f"{name}:{partitions}" for name, partitions in topics.items()]
         complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
+        # Its parent by number: asked for after a start that took long, its parent might be another one already.
+        options = ["--group-delay-ms", str(group_delay_ms), "--parent", str(os.getpid())]
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "streams.broker.embedded",
-                "--group-delay-ms",
-                str(group_delay_ms),
-                *specs,
-            ],
+            [sys.executable, "-m", "streams.broker.embedded", *options, *specs],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,
@@ -163,6 +158,8 @@ class EmbeddedBroker:
         return line
 
     def _said(self) -> str:
+        if self._complaints.closed:
+            return ""
         self._complaints.seek(0)
         text = self._complaints.read().strip()
         return f": {text}" if text else ""
@@ -199,6 +196,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("topics", nargs="*", metavar="TOPIC:PARTITIONS")
     parser.add_argument("--group-delay-ms", type=int, default=GROUP_DELAY_MS)
+    parser.add_argument("--parent", type=int, metavar="PID", help="end with this process")
     arguments = parser.parse_args(argv)
     try:
         arguments.topics = dict(map(parse_topic, arguments.topics))
@@ -207,10 +205,10 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def _serve(cluster: MockCluster) -> None:
+def _serve(cluster: MockCluster, parent: int) -> None:
     """Obey stdin until it ends, or says so, or the parent is gone."""
-    # The parent is asked for as well: a pipe that something else inherited does not end with it.
-    parent, buffered = os.getppid(), b""
+    # The parent is looked at as well: a pipe that something else inherited does not end with it.
+    buffered = b""
     while os.getppid() == parent:
         if not select.select([0], [], [], _PARENT_CHECK_S)[0]:
             continue
@@ -246,7 +244,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for name, partitions in arguments.topics.items():
                 cluster.create_topic(name, partitions)
             print(cluster.bootstrap, flush=True)
-            _serve(cluster)
+            _serve(cluster, arguments.parent or os.getppid())
     except _Terminated:
         return 0
     except (LibraryMissing, MockFailed) as error:
