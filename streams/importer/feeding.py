@@ -17,7 +17,8 @@ from typing import Any
 from confluent_kafka import KafkaError, Message, Producer
 
 from schemas.catalog import CHANNELS
-from streams.importer.lag import INBOX, OUTPUTS, Lag, Readers, Reading, connection
+from streams.importer.lag import Lag, Readers, Reading, connection
+from streams.runtime.topics import INBOX, OUTPUTS
 
 HOUR_MS = 3_600_000
 

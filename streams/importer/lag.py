@@ -14,9 +14,7 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # not in its __all__
 
-INBOX = "profiles.inbox"
-#: What the sink lands. `records.dead` is not among them: no reader has to follow it.
-OUTPUTS = ("touchpoints.stitched", "sessions", "carts", "identities", "actions")
+from streams.runtime.topics import INBOX, OUTPUTS
 
 _REQUEST_S = 30.0
 

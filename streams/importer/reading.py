@@ -15,6 +15,7 @@ import tempfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -212,18 +213,22 @@ class ParquetTable(Table):
                     number += 1
                     yield number, list(values)
 
-    def _parquet(self) -> Any:
+    @contextmanager
+    def _parquet(self) -> Iterator[Any]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
             if not self._is_gzip:
-                return pq.ParquetFile(self.path)
+                with pq.ParquetFile(self.path) as parquet:
+                    yield parquet
+                return
             # Parquet is read from its end, so it has to be unpacked as a whole; not into memory.
-            unpacked = tempfile.TemporaryFile(prefix="throughline-parquet-")  # noqa: SIM115 # the reader closes it
-            with self._open() as file:
-                shutil.copyfileobj(file, unpacked)
-            return pq.ParquetFile(unpacked)
+            with tempfile.TemporaryFile(prefix="throughline-parquet-") as unpacked:
+                with self._open() as file:
+                    shutil.copyfileobj(file, unpacked)
+                with pq.ParquetFile(unpacked) as parquet:
+                    yield parquet
         except pa.ArrowInvalid as error:
             raise Unreadable(f"{self.path}: {error}") from None
 
