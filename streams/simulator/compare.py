@@ -18,11 +18,11 @@ from streams.simulator.verdict import Truth
 Query = Callable[[str], list[tuple[Any, ...]]]
 """Runs one statement of ClickHouse SQL and returns its rows."""
 
-_ROWS_A_QUERY = 250_000
+_ROWS_A_QUERY = 500_000
 _NOWHERE = -1
 
 _TOUCHPOINTS = "SELECT message_id, profile_id, ifNull(session_id, '') FROM current_touchpoints"
-_IDENTIFIERS = "SELECT profile_id, arrayStringConcat(arraySort(identifiers), '\n') FROM profiles"
+_PROFILES = "SELECT profile_id, arrayStringConcat(arraySort(identifiers), '\n') FROM profiles"
 _SESSIONS = (
     "SELECT session_id, is_final, profile_id, toUnixTimestamp64Milli(started_at), "
     "toUnixTimestamp64Milli(ended_at), touchpoints, arrayStringConcat(channels, ' '), orders, revenue_micros "
@@ -50,6 +50,7 @@ def compare(truth: Truth, query: Query) -> Comparison:
     _judge_touchpoints(places, profiles, sessions, comparison=comparison)
     texts = list(places.profile_ids)
     profile_of = {person: texts[found] for person, found in profiles.found_for.items()}
+    _judge_profiles(truth, query, profile_of=profile_of, comparison=comparison)
     _judge_sessions(places, sessions, query, profile_of=profile_of, comparison=comparison)
     _judge_actions(truth, query, profile_of=profile_of, comparison=comparison)
     return comparison
@@ -144,10 +145,38 @@ def _judge_touchpoints(
             comparison.note(Difference.WRONG_SESSION, message_id)
 
 
+def _judge_profiles(
+    truth: Truth, query: Query, *, profile_of: dict[int, str], comparison: Comparison
+) -> None:
+    rows = _rows_by_id(query(_PROFILES), Difference.DUPLICATE_PROFILE, comparison)
+    for person, profile in enumerate(truth.profiles):
+        profile_id = profile_of.get(person, "no id")
+        row = rows.pop(profile_id, None)
+        if row is None:
+            comparison.note(Difference.MISSING_PROFILE, f"{profile_id}: {' '.join(profile.identifiers)}")
+        elif row != ("\n".join(profile.identifiers),):
+            expected = " ".join(profile.identifiers)
+            told = " ".join(row[0].split("\n"))
+            comparison.note(Difference.WRONG_IDENTIFIERS, f"{profile_id}: {told}, not {expected}")
+    for profile_id in rows:
+        comparison.note(Difference.UNKNOWN_PROFILE, profile_id)
+
+
+def _rows_by_id(
+    rows: list[tuple[Any, ...]], repeated: Difference, comparison: Comparison
+) -> dict[str, tuple[Any, ...]]:
+    by_id: dict[str, tuple[Any, ...]] = {}
+    for id_, *told in rows:
+        if id_ in by_id:
+            comparison.note(repeated, id_)
+        by_id[id_] = tuple(told)
+    return by_id
+
+
 def _judge_sessions(
     places: _Places, sessions: _Grouping, query: Query, *, profile_of: dict[int, str], comparison: Comparison
 ) -> None:
-    rows = _session_rows(query, comparison)
+    rows = _rows_by_id(query(_SESSIONS), Difference.DUPLICATE_SESSION, comparison)
     texts = list(places.session_ids)
     for number, (person, session) in enumerate(places.sessions):
         found = sessions.found_for.get(number)
@@ -164,15 +193,6 @@ def _judge_sessions(
             comparison.note(Difference.OPEN_SESSION, session_id)
     for session_id in rows:
         comparison.note(Difference.UNKNOWN_SESSION, session_id)
-
-
-def _session_rows(query: Query, comparison: Comparison) -> dict[str, tuple[Any, ...]]:
-    rows: dict[str, tuple[Any, ...]] = {}
-    for session_id, *told in query(_SESSIONS):
-        if session_id in rows:
-            comparison.note(Difference.DUPLICATE_SESSION, session_id)
-        rows[session_id] = tuple(told)
-    return rows
 
 
 def _told(session: Session) -> tuple[Any, ...]:

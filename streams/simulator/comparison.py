@@ -21,6 +21,10 @@ class Difference(StrEnum):
     UNKNOWN_TOUCHPOINT = "unknown touchpoint"
     WRONG_PROFILE = "touchpoint of another person"
     WRONG_SESSION = "touchpoint of another session"
+    MISSING_PROFILE = "missing profile"
+    DUPLICATE_PROFILE = "duplicate profile"
+    UNKNOWN_PROFILE = "profile of nobody"
+    WRONG_IDENTIFIERS = "profile with other identifiers"
     MISSING_SESSION = "missing session"
     DUPLICATE_SESSION = "duplicate session"
     UNKNOWN_SESSION = "session without touchpoints"
@@ -33,7 +37,12 @@ class Difference(StrEnum):
 
 
 _DUPLICATES = frozenset(
-    {Difference.DUPLICATE_TOUCHPOINT, Difference.DUPLICATE_SESSION, Difference.DUPLICATE_ACTION}
+    {
+        Difference.DUPLICATE_TOUCHPOINT,
+        Difference.DUPLICATE_PROFILE,
+        Difference.DUPLICATE_SESSION,
+        Difference.DUPLICATE_ACTION,
+    }
 )
 _HEADLINES = _DUPLICATES | {
     Difference.MISSING_TOUCHPOINT,
@@ -59,7 +68,7 @@ class Comparison:
 
     @property
     def duplicate(self) -> int:
-        """Touchpoints, sessions and actions that are there more than once."""
+        """Touchpoints, profiles, sessions and actions that are there more than once."""
         return sum(self.found[difference] for difference in _DUPLICATES)
 
     @property

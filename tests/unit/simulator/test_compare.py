@@ -87,6 +87,22 @@ def take_session_away(warehouse: Warehouse) -> None:
     row_of(warehouse.current_touchpoints, "a2")[2] = ""
 
 
+def lose_profile(warehouse: Warehouse) -> None:
+    del warehouse.profiles[0]
+
+
+def repeat_profile(warehouse: Warehouse) -> None:
+    warehouse.profiles.append(warehouse.profiles[0])
+
+
+def invent_profile(warehouse: Warehouse) -> None:
+    warehouse.profiles.append(["p-x", "user_id:nobody"])
+
+
+def mistake_identifiers(warehouse: Warehouse) -> None:
+    warehouse.profiles[0][1] += "\nuser_id:zoe"
+
+
 def lose_session(warehouse: Warehouse) -> None:
     warehouse.current_sessions.remove(row_of(warehouse.current_sessions, "s-a3"))
 
@@ -125,6 +141,10 @@ def act_twice(warehouse: Warehouse) -> None:
         (put_into_another_session, Difference.WRONG_SESSION),
         (give_late_one_a_session, Difference.WRONG_SESSION),
         (take_session_away, Difference.WRONG_SESSION),
+        (lose_profile, Difference.MISSING_PROFILE),
+        (repeat_profile, Difference.DUPLICATE_PROFILE),
+        (invent_profile, Difference.UNKNOWN_PROFILE),
+        (mistake_identifiers, Difference.WRONG_IDENTIFIERS),
         (lose_session, Difference.MISSING_SESSION),
         (repeat_session, Difference.DUPLICATE_SESSION),
         (invent_session, Difference.UNKNOWN_SESSION),
