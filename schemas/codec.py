@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import fastavro
-from fastavro.schema import SchemaParseException
+from fastavro.read import SchemaResolutionError
 
 from schemas.catalog import CHANNELS, TOUCHPOINTS_TOPIC, Catalog, Schema
 from schemas.touchpoint_reader import (
@@ -105,7 +105,7 @@ def _read_whole(body: bytes, writer: Schema, reader: Schema | None) -> dict[str,
     source = io.BytesIO(body)
     try:
         record = fastavro.schemaless_reader(source, writer, reader)
-    except SchemaParseException as error:
+    except SchemaResolutionError as error:
         raise CodecError(Reason.UNKNOWN_SCHEMA, str(error)) from error
     except Exception as error:
         # fastavro has no one error for bad bytes: EOFError, IndexError, ValueError, MemoryError, …

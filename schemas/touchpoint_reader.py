@@ -31,8 +31,8 @@ _TYPE_BY_BYTES: Final = {name.encode(): name for name in TYPES}
 _CHANNEL_BY_BYTES: Final = {name.encode(): name for name in CHANNELS}
 
 # What DateTime64(3) of ClickHouse can hold: a time outside is none, one inside is up to the clock rules.
-_EARLIEST_MS: Final = -2_208_988_800_000
-_LATEST_MS: Final = 10_413_791_999_999
+EARLIEST_MS: Final = -2_208_988_800_000
+LATEST_MS: Final = 10_413_791_999_999
 
 
 class Item(NamedTuple):
@@ -67,8 +67,6 @@ class Commerce(NamedTuple):
     location_id: str | None
     end: int
 
-
-_new_item: Final = Item._make
 
 # The continuation bits of five varint bytes, as they sum up below.
 _SIX_BYTES: Final = 128 * (1 + (1 << 7) + (1 << 14) + (1 << 21) + (1 << 28))
@@ -144,7 +142,7 @@ def _read_any_head(value: bytes, at: int) -> Head:
         raise wrong_type("type is none of Segment's calls")
     if channel not in CHANNELS:
         raise wrong_type("channel is none of ours")
-    if not _EARLIEST_MS <= occurred_ms <= _LATEST_MS or not _EARLIEST_MS <= received_ms <= _LATEST_MS:
+    if not EARLIEST_MS <= occurred_ms <= LATEST_MS or not EARLIEST_MS <= received_ms <= LATEST_MS:
         raise wrong_type("a time outside 1900 to 2299")
     return message_id, kind, event, channel, occurred_ms, received_ms, value[at:end], end
 
@@ -236,7 +234,8 @@ def _read_item(value: bytes, at: int) -> tuple[Item, int]:
     category, at = read_text(value, at) if value[at] else ("", at + 1)
     quantity, at = read_long(value, at)
     price_micros, at = read_long(value, at)
-    return _new_item((product_id, name, category, quantity, price_micros)), at
+    # Past the named tuple's own constructor, which is a Python function around this one.
+    return tuple.__new__(Item, (product_id, name, category, quantity, price_micros)), at
 
 
 def _read_items(value: bytes, at: int) -> tuple[tuple[Item, ...], int]:
@@ -306,7 +305,7 @@ def check_own(value: bytes, end: int, channel: str) -> None:
 
 def _check_fields(value: bytes, at: int, kinds: tuple[Kind, ...]) -> None:
     """That from `at` on there are fields of these kinds, then properties, then the end."""
-    # Where all that is left is ASCII, so is every text in it, and every length is one byte.
+    # Where all that is left is ASCII, so is every text in it: one look instead of one a text.
     is_ascii = value[at:].isascii()
     text = Kind.TEXT
     try:
@@ -315,17 +314,24 @@ def _check_fields(value: bytes, at: int, kinds: tuple[Kind, ...]) -> None:
             at += 1
             if not branch:
                 continue
-            if is_ascii and kind is text and branch == 2:
+            if kind is text and branch == 2:
                 size = value[at]
-                if size & 1:
+                start = at + 1
+                if size > 127:
+                    size = size & 127 | value[start] << 7
+                    start += 1
+                    # Three bytes and more: a text of 8 KiB, or one spelled oddly.
+                    if size > 16383:
+                        at = read_text(value, at)[1]
+                        continue
+                at = start + (size >> 1)
+                if size & 1 or at > len(value):
                     raise unreadable("a length that leaves the record")
-                at += 1 + (size >> 1)
+                if not is_ascii:
+                    str(value[start:at], "utf-8")
             else:
                 at = _field_end(value, at - 1, kind)
-        if value[at]:
-            at = _text_map_end(value, at)
-        else:
-            at += 1
+        at = _text_map_end(value, at) if value[at] else at + 1
     except (IndexError, UnicodeDecodeError) as error:
         raise unreadable("the fields behind the head") from error
     if at != len(value):

@@ -12,6 +12,7 @@ from typing import Any, Final, NotRequired, TypedDict
 
 from schemas.catalog import CHANNELS, TOUCHPOINTS_TOPIC, Catalog
 from schemas.layout import ENVELOPE_NAMES, OWN_FIELDS, Kind
+from schemas.touchpoint_reader import EARLIEST_MS, LATEST_MS, TYPES
 from schemas.wire import frame, long_bytes, text_bytes, wrong_type
 
 __all__ = [
@@ -71,6 +72,8 @@ _ENVELOPE: Final = frozenset(ENVELOPE_NAMES)
 _FRAMES: Final = {
     channel: frame(Catalog.embedded().id_of(TOUCHPOINTS_TOPIC + channel), b"") for channel in CHANNELS
 }
+_TYPE_BYTES: Final = {name: text_bytes(name) for name in TYPES}
+_CHANNEL_BYTES: Final = {name: text_bytes(name) for name in CHANNELS}
 _BARE_TAIL: Final = {channel: bytes(len(OWN_FIELDS[channel]) + 1) for channel in CHANNELS}
 _NAMES: Final = {
     channel: _ENVELOPE | {name for name, _ in OWN_FIELDS[channel]} | {"properties"} for channel in CHANNELS
@@ -79,22 +82,27 @@ _SESSION_FRAME: Final = frame(Catalog.embedded().id_of("sessions"), b"")
 _BOOLEAN: Final = {False: b"\0", True: b"\1"}
 _DOUBLE: Final = struct.Struct("<d")
 _CAMPAIGN: Final = ("source", "medium", "name", "term", "content")
+_CAMPAIGN_NAMES: Final = frozenset(_CAMPAIGN)
+_ITEM_NAMES: Final = frozenset({"product_id", "name", "category", "quantity", "price_micros"})
 
 
 def encode_touchpoint(record: Mapping[str, Any], *, schema_id: int | None = None) -> bytes:
-    """A framed touchpoint of `record["channel"]`; `schema_id` where a registry gave the schema another id."""
+    """A framed touchpoint of `record["channel"]`; `schema_id` where a registry gave the schema another id.
+
+    Refuses what `read_head` would refuse.
+    """
     try:
         channel = record["channel"]
         framing = _FRAMES[channel] if schema_id is None else frame(schema_id, b"")
         get = record.get
         head = (
             framing,
-            text_bytes(record["message_id"]),
-            text_bytes(record["type"]),
+            _message_id_bytes(record["message_id"]),
+            _TYPE_BYTES[record["type"]],
             text_bytes(record["event"]),
-            text_bytes(channel),
-            long_bytes(record["occurred_at"]),
-            long_bytes(record["received_at"]),
+            _CHANNEL_BYTES[channel],
+            _time_bytes(record["occurred_at"]),
+            _time_bytes(record["received_at"]),
             _text_map(record["identifiers"]),
             _nullable_text(get("cart_id")),
             _nullable_text(get("order_id")),
@@ -110,6 +118,18 @@ def encode_touchpoint(record: Mapping[str, Any], *, schema_id: int | None = None
         raise wrong_type(f"missing or unknown: {error.args[0]}") from error
     except (TypeError, AttributeError) as error:
         raise wrong_type(str(error)) from error
+
+
+def _message_id_bytes(text: str) -> bytes:
+    if not text:
+        raise wrong_type("message_id is empty")
+    return text_bytes(text)
+
+
+def _time_bytes(at_ms: int) -> bytes:
+    if not EARLIEST_MS <= at_ms <= LATEST_MS:
+        raise wrong_type("a time outside 1900 to 2299")
+    return long_bytes(at_ms)
 
 
 def _tail(record: Mapping[str, Any], channel: str) -> bytes:
@@ -153,10 +173,11 @@ def _nullable_long(number: int | None) -> bytes:
 
 
 def _text_map(entries: Mapping[str, str]) -> bytes:
-    if not entries:
+    pairs = entries.items()
+    if not pairs:
         return b"\0"
-    parts = [long_bytes(len(entries))]
-    for name, text in entries.items():
+    parts = [long_bytes(len(pairs))]
+    for name, text in pairs:
         parts.append(text_bytes(name))
         parts.append(text_bytes(text))
     parts.append(b"\0")
@@ -174,6 +195,8 @@ def _items(items: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def _item(item: Mapping[str, Any]) -> bytes:
+    if not item.keys() <= _ITEM_NAMES:
+        raise wrong_type(f"not in an item: {', '.join(sorted(item.keys() - _ITEM_NAMES))}")
     get = item.get
     return (
         text_bytes(item["product_id"])
@@ -187,6 +210,8 @@ def _item(item: Mapping[str, Any]) -> bytes:
 def _campaign(campaign: Mapping[str, str | None] | None) -> bytes:
     if campaign is None:
         return b"\0"
+    if not campaign.keys() <= _CAMPAIGN_NAMES:
+        raise wrong_type(f"not in a campaign: {', '.join(sorted(campaign.keys() - _CAMPAIGN_NAMES))}")
     return b"\2" + b"".join(_nullable_text(campaign.get(name)) for name in _CAMPAIGN)
 
 
