@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from schemas.catalog import CHANNELS, TOUCHPOINTS_TOPIC, read_part
 
-__all__ = ["ENVELOPE_NAMES", "OWN_FIELDS", "Kind"]
+__all__ = ["ENVELOPE_NAMES", "OWN_FIELDS", "Kind", "kind_of"]
 
 
 class Kind(IntEnum):
@@ -28,7 +28,8 @@ class Kind(IntEnum):
 _KINDS = {"string": Kind.TEXT, "long": Kind.LONG, "double": Kind.DOUBLE}
 
 
-def _kind(field: dict[str, Any]) -> Kind:
+def kind_of(field: dict[str, Any]) -> Kind:
+    """The kind of a field of ours; ValueError for one the hand-made paths do not know."""
     match field:
         case {"type": "boolean", "default": False}:
             return Kind.BOOLEAN
@@ -41,7 +42,7 @@ def _kind(field: dict[str, Any]) -> Kind:
 
 def _own_fields(channel: str) -> tuple[tuple[str, Kind], ...]:
     part = read_part(TOUCHPOINTS_TOPIC + channel)
-    return tuple((field["name"], _kind(field)) for field in part["fields"])
+    return tuple((field["name"], kind_of(field)) for field in part["fields"])
 
 
 ENVELOPE_NAMES: Final = tuple(field["name"] for field in read_part("envelope")["fields"])
