@@ -111,7 +111,7 @@ def judge(entries: Iterable[Entry], rules: Rules) -> Judgement:
 
 
 class Bonds:
-    """Which identifiers were shown together; `merges` counts the people who turned out to be one.
+    """Which identifiers were shown together; `merges` counts the profiles that became part of another.
 
     A group is one set object that all its members point at; the smaller set moves into the larger one.
     """
@@ -121,10 +121,13 @@ class Bonds:
         self._group_of: dict[str, set[str]] = {}
 
     def tie(self, identifiers: Sequence[str]) -> None:
-        """These are of one person. Two groups that both had been seen before are a merge."""
+        """These are of one person, the strongest first; where that is new, it begins a profile of its own."""
+        strongest = identifiers[0]
+        if strongest not in self._group_of:
+            self._group_of[strongest] = {strongest}
         groups = {id(group): group for group in map(self._group_of.get, identifiers) if group is not None}
-        self.merges += max(0, len(groups) - 1)
-        into = max(groups.values(), key=len, default=set[str]())
+        self.merges += len(groups) - 1
+        into = max(groups.values(), key=len)
         moved = set(identifiers).union(*groups.values()) - into
         into |= moved
         for identifier in moved:

@@ -16,7 +16,11 @@ from streams.simulator.truth import Judgement, Profile
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """What a run must end with. `merges`: by arrival, two people already seen turned out one."""
+    """What a run must end with.
+
+    `merges` are profiles that became part of another, by the order of arrival. Tasks that see records of one person
+    in another order may count differently, so a run need not match it.
+    """
 
     records: int
     touchpoints: int

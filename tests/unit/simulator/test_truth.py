@@ -28,7 +28,7 @@ def abandonments(*entries: Entry) -> list[Abandonment | None]:
 
 
 def test_people_are_what_records_link() -> None:
-    """A login makes the anonymous past and the account one person, and counts as a merge if both were known."""
+    """Who is shown together is one person; each profile that is given up for that is a merge."""
     records = [
         entry("m1", 0, who="anonymous_id:a"),
         entry("m2", 1, who="email:x@y"),
@@ -39,6 +39,14 @@ def test_people_are_what_records_link() -> None:
     people = {profile.identifiers: sorted(profile.message_ids()) for profile in judged.profiles}
     assert people == {("anonymous_id:a", "email:x@y"): ["m1", "m2", "m4"], ("anonymous_id:b",): ["m3"]}
     assert judged.merges == 1
+
+
+def test_a_first_login_is_a_merge() -> None:
+    """The account begins a profile, the anonymous one goes into it; a weaker identifier that is new does not."""
+    visits = [entry("m1", 0, who="anonymous_id:a"), entry("m2", 1, who="user_id:1 anonymous_id:a")]
+    known = [entry("m1", 0, who="user_id:1"), entry("m2", 1, who="user_id:1 anonymous_id:a")]
+    assert judge(visits, Rules()).merges == 1
+    assert judge(known, Rules()).merges == 0
 
 
 def test_copies_count_once() -> None:
