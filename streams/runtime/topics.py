@@ -6,6 +6,7 @@ know what is written into a topic, nor who reads it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -54,6 +55,9 @@ _CHANGELOG_BATCH_BYTES = 16 * _MIB
 _SEGMENT_BYTES = 64 * _MIB
 
 _REQUEST_S = 30.0
+_SETTLE_S = 10.0
+_SETTLE_POLL_S = 0.1
+_MISSING = "is missing"
 _EMBEDDED_CLUSTER = "mockCluster"
 
 
@@ -145,7 +149,7 @@ def deviations(specs: Iterable[TopicSpec], found: Mapping[str, Found]) -> list[D
 
 
 def _missing(spec: TopicSpec) -> Deviation:
-    return Deviation(spec.name, "is missing", "throughline topics create")
+    return Deviation(spec.name, _MISSING, "throughline topics create")
 
 
 def _differing(spec: TopicSpec, found: Found) -> Iterator[Deviation]:
@@ -208,6 +212,7 @@ def create(admin: AdminClient, specs: Iterable[TopicSpec]) -> None:
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
+    wanted = list(specs)
     topics = [
         NewTopic(
             spec.name,
@@ -215,7 +220,7 @@ def create(admin: AdminClient, specs: Iterable[TopicSpec]) -> None:
             replication_factor=spec.replication_factor,
             config=dict(spec.config),
         )
-        for spec in specs
+        for spec in wanted
     ]
     answers = admin.create_topics(topics, request_timeout=_REQUEST_S) if topics else {}
     for name, answer in answers.items():
@@ -224,6 +229,7 @@ def create(admin: AdminClient, specs: Iterable[TopicSpec]) -> None:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise BrokerUnavailable(f"topic {name} was not created: {_said(error)}") from error
+    _settle(admin, wanted)
 
 
 def alter(admin: AdminClient, specs: Iterable[TopicSpec]) -> None:
@@ -236,6 +242,7 @@ def alter(admin: AdminClient, specs: Iterable[TopicSpec]) -> None:
         ResourceType,
     )
 
+    wanted = list(specs)
     resources = [
         ConfigResource(
             ResourceType.TOPIC,
@@ -245,7 +252,7 @@ def alter(admin: AdminClient, specs: Iterable[TopicSpec]) -> None:
                 for key, value in spec.config.items()
             ],
         )
-        for spec in specs
+        for spec in wanted
     ]
     answers = admin.incremental_alter_configs(resources, request_timeout=_REQUEST_S) if resources else {}
     for resource, answer in answers.items():
@@ -253,6 +260,19 @@ def alter(admin: AdminClient, specs: Iterable[TopicSpec]) -> None:
             answer.result()
         except KafkaException as error:
             raise BrokerUnavailable(f"topic {resource.name} was not altered: {_said(error)}") from error
+    _settle(admin, wanted)
+
+
+def _settle(admin: AdminClient, specs: Sequence[TopicSpec]) -> None:
+    """Wait until the broker shows what it has agreed to: its answers come from a copy that follows the controller's."""
+    names = [spec.name for spec in specs]
+    deadline = time.monotonic() + _SETTLE_S
+    while time.monotonic() < deadline:
+        left = deviations(specs, found_on(admin, names)) if specs else []
+        # Partitions and replicas of a topic that was there are for people.
+        if not any(one.can_alter or one.what == _MISSING for one in left):
+            return
+        time.sleep(_SETTLE_POLL_S)
 
 
 def _said(error: Exception) -> str:
