@@ -171,7 +171,6 @@ def _summarise(running: Running, simulation: Simulation, day: _Day, *, console: 
     rows = (
         ("touchpoints, each once", found.touchpoints, known.touchpoints),
         ("people", found.profiles, known.profiles),
-        ("people found to be one (merges)", found.merges, known.merges),
         ("sessions across channels", found.sessions, known.sessions),
         ("carts", found.carts, known.episodes),
         (
@@ -183,6 +182,7 @@ def _summarise(running: Running, simulation: Simulation, day: _Day, *, console: 
     )
     for name, here, there in rows:
         table.add_row(name, f"{here:,}", f"{there:,}")
+    table.add_row("merges of people already known", f"{found.merges:,}", f"about {known.merges:,}")
     table.add_row("actions withdrawn when more became known", f"{found.actions.get('cancelled', 0):,}", "")
     table.add_row("carts bought in a shop or another channel", f"{found.bought_elsewhere:,}", "")
     console.print(table)
@@ -202,8 +202,8 @@ def _ask(running: Running, console: Console) -> None:
     for question, sql in _QUERIES:
         console.print(f"\n[bold]{question}[/]")
         console.print(sql, style="dim", markup=False)
-        names = [name for (name,) in running.query(f"SELECT name FROM (DESCRIBE ({sql}))")]
+        names, rows = running.ask(sql)
         table = Table(*names)
-        for row in running.query(sql):
+        for row in rows:
             table.add_row(*(f"{cell:,}" if isinstance(cell, int | float) else str(cell) for cell in row))
         console.print(table)

@@ -6,7 +6,7 @@ The one place where `sinks` and `streams` meet: by the warehouse's address.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +15,24 @@ from typing import TYPE_CHECKING, Any
 from streams.cli.errors import ExitCode, Failure
 
 if TYPE_CHECKING:
+    from clickhouse_connect.driver.query import QueryResult
+
     from streams.launch.line import Line
     from streams.settings import Settings
 
-Query = Callable[[str], list[tuple[Any, ...]]]
+Rows = list[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A line that runs, and how to ask its warehouse."""
+    """A line that runs, and how to ask its warehouse: `ask` gives column names and rows."""
 
     line: Line
-    query: Query
-    url: str
+    ask: Callable[[str], tuple[Sequence[str], Rows]]
+
+    def query(self, sql: str) -> Rows:
+        """The rows of one statement."""
+        return self.ask(sql)[1]
 
 
 @contextmanager
@@ -53,11 +58,13 @@ def embedded_line(settings: Settings, directory: Path | None, *, workers: int) -
                 migrate(address)
                 place = Warehouse(warehouse.url, warehouse.user, warehouse.password)
                 with running(settings, place, workers=workers, logs=Path(scratch)) as line:
-                    client = connect(address)
-                    yield Running(
-                        line, lambda sql: [tuple(row) for row in client.query(sql).result_rows], warehouse.url
-                    )
+                    with connect(address) as client:
+                        yield Running(line, lambda sql: _answer(client.query(sql)))
         except (WarehouseDidNotStart, BrokerFailed) as error:
             raise Failure(str(error), ExitCode.UNAVAILABLE) from error
         except (PartDied, NotDrained) as error:
             raise Failure(str(error), ExitCode.FAILED) from error
+
+
+def _answer(result: QueryResult) -> tuple[Sequence[str], Rows]:
+    return result.column_names, [tuple(row) for row in result.result_rows]

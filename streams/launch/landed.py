@@ -12,8 +12,8 @@ _COUNTS = """
 SELECT
     (SELECT count() FROM touchpoints), (SELECT count() FROM current_touchpoints), (SELECT count() FROM profiles),
     (
-        SELECT uniqExact(identifier) FROM identities
-        WHERE kind = 'created' AND identifier IN (SELECT identifier FROM identities WHERE kind = 'merged')
+        SELECT uniqExact(identifier) FROM identities WHERE kind = 'created'
+        AND caused_by NOT IN (SELECT caused_by FROM identities WHERE kind = 'merged')
     ),
     (SELECT count() FROM current_sessions), (SELECT countIf(NOT is_final) FROM current_sessions),
     (SELECT count() FROM current_carts), (SELECT countIf(is_late) FROM current_touchpoints)
@@ -48,13 +48,14 @@ class Landed:
 
 def landed(query: Query) -> Landed:
     """Ask the warehouse; raises what `query` raises."""
-    rows, touchpoints, profiles, merges, sessions, unfinished, carts, late = query(_COUNTS)[0]
+    rows, touchpoints, profiles, founded, sessions, unfinished, carts, late = query(_COUNTS)[0]
     return Landed(
         rows=rows,
         touchpoints=touchpoints,
         late=late,
         profiles=profiles,
-        merges=merges,
+        # Every touchpoint that met nobody known founds a person; each merge makes one of two.
+        merges=founded - profiles,
         sessions=sessions,
         open_sessions=unfinished,
         carts=carts,
