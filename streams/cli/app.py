@@ -18,7 +18,8 @@ from streams.cli.errors import ExitCode, Failure
 
 # One module a command, in the order of the help; each has `register(app)`.
 COMMANDS = (
-    "demo", "run", "worker", "sink", "warehouse", "importing", "simulate", "query", "schemas", "topics", "kafka", "settings",
+    "demo", "run", "worker", "sink", "importing", "simulate", "query",
+    "settings", "warehouse", "schemas", "topics", "kafka",
 )  # fmt: skip
 
 EPILOG = (

@@ -57,9 +57,11 @@ def embedded_line(settings: Settings, directory: Path | None, *, workers: int) -
                 )
                 migrate(address)
                 place = Warehouse(warehouse.url, warehouse.user, warehouse.password)
-                with running(settings, place, workers=workers, logs=Path(scratch)) as line:
-                    with connect(address) as client:
-                        yield Running(line, lambda sql: _answer(client.query(sql)))
+                with (
+                    running(settings, place, workers=workers, logs=Path(scratch)) as line,
+                    connect(address) as client,
+                ):
+                    yield Running(line, lambda sql: _answer(client.query(sql)))
         except (WarehouseDidNotStart, BrokerFailed) as error:
             raise Failure(str(error), ExitCode.UNAVAILABLE) from error
         except (PartDied, NotDrained) as error:
