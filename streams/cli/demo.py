@@ -182,7 +182,7 @@ def _summarise(running: Running, simulation: Simulation, day: _Day, *, console: 
     )
     for name, here, there in rows:
         table.add_row(name, f"{here:,}", f"{there:,}")
-    table.add_row("merges of people already known", f"{found.merges:,}", f"about {known.merges:,}")
+    table.add_row("profiles that became part of another", f"{found.merges:,}", f"about {known.merges:,}")
     table.add_row("actions withdrawn when more became known", f"{found.actions.get('cancelled', 0):,}", "")
     table.add_row("carts bought in a shop or another channel", f"{found.bought_elsewhere:,}", "")
     console.print(table)

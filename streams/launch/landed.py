@@ -11,10 +11,7 @@ Query = Callable[[str], list[tuple[Any, ...]]]
 _COUNTS = """
 SELECT
     (SELECT count() FROM touchpoints), (SELECT count() FROM current_touchpoints), (SELECT count() FROM profiles),
-    (
-        SELECT uniqExact(identifier) FROM identities WHERE kind = 'created'
-        AND caused_by NOT IN (SELECT caused_by FROM identities WHERE kind = 'merged')
-    ),
+    (SELECT uniqExact(identifier) FROM identities WHERE kind = 'created'),
     (SELECT count() FROM current_sessions), (SELECT countIf(NOT is_final) FROM current_sessions),
     (SELECT count() FROM current_carts), (SELECT countIf(is_late) FROM current_touchpoints)
 """
@@ -48,14 +45,14 @@ class Landed:
 
 def landed(query: Query) -> Landed:
     """Ask the warehouse; raises what `query` raises."""
-    rows, touchpoints, profiles, founded, sessions, unfinished, carts, late = query(_COUNTS)[0]
+    rows, touchpoints, profiles, begun, sessions, unfinished, carts, late = query(_COUNTS)[0]
     return Landed(
         rows=rows,
         touchpoints=touchpoints,
         late=late,
         profiles=profiles,
-        # Every touchpoint that met nobody known founds a person; each merge makes one of two.
-        merges=founded - profiles,
+        # Each profile that was begun and is none now became part of another.
+        merges=begun - profiles,
         sessions=sessions,
         open_sessions=unfinished,
         carts=carts,
