@@ -185,12 +185,12 @@ def _text_map(entries: Mapping[str, str]) -> bytes:
 
 
 def _text_array(entries: Iterable[str]) -> bytes:
-    parts = [text_bytes(entry) for entry in entries]
+    parts = [*map(text_bytes, entries)]
     return long_bytes(len(parts)) + b"".join(parts) + b"\0" if parts else b"\0"
 
 
 def _items(items: Iterable[Mapping[str, Any]]) -> bytes:
-    parts = [_item(item) for item in items]
+    parts = [*map(_item, items)]
     return long_bytes(len(parts)) + b"".join(parts) + b"\0" if parts else b"\0"
 
 
@@ -231,6 +231,7 @@ def stitch(value: bytes, stitched_schema_id: int, suffix: bytes) -> bytes:
 def encode_session(record: SessionFields, *, schema_id: int | None = None) -> bytes:
     """A framed record of `sessions`."""
     try:
+        retracted_into = record["retracted_into"]
         return b"".join(
             (
                 _SESSION_FRAME if schema_id is None else frame(schema_id, b""),
@@ -245,7 +246,7 @@ def encode_session(record: SessionFields, *, schema_id: int | None = None) -> by
                 long_bytes(record["revenue_micros"]),
                 _boolean(record["is_final"]),
                 _boolean(record["is_retracted"]),
-                _nullable_text(record["retracted_into"]),
+                b"\0" if retracted_into is None else _nullable_text(retracted_into),
             )
         )
     except KeyError as error:
