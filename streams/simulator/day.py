@@ -113,14 +113,14 @@ class Day:
         if draw < 0.14:
             back_ms = left_ms + scene.between(5 * MINUTE_MS, 29 * MINUTE_MS)
             agenda.at(back_ms, lambda at_ms: self._visit(person, at_ms, eagerness=0.8, device=device))
-        elif draw < 0.36:
+        elif draw < 0.34:
             back_ms = left_ms + scene.between(31 * MINUTE_MS, 9 * HOUR_MS)
             same = device if scene.happens(0.6) else None
             agenda.at(back_ms, lambda at_ms: self._visit(person, at_ms, eagerness=0.9, device=same))
-        elif draw < 0.43:
-            there_ms = left_ms + scene.between(MINUTE_MS, 22 * MINUTE_MS)
+        elif draw < 0.47:
+            there_ms = left_ms + scene.between(MINUTE_MS, 12 * MINUTE_MS)
             agenda.at(there_ms, lambda at_ms: self._go_to_store(person, at_ms, 0.95))
-        elif draw < 0.5:
+        elif draw < 0.54:
             there_ms = left_ms + scene.between(40 * MINUTE_MS, 6 * HOUR_MS)
             agenda.at(there_ms, lambda at_ms: self._go_to_store(person, at_ms, 0.9))
 

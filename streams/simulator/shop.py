@@ -108,10 +108,10 @@ def _stock(rnd: random.Random) -> list[Product]:
 
 
 def _tills(rnd: random.Random, till_delay_h: float) -> list[Till]:
-    """Every third till reports late, where a delay is asked for: once in up to that many hours."""
+    """Every second till reports late, where a delay is asked for: once in up to that many hours."""
     tills = []
     for number in range(12):
         delay_ms = int(till_delay_h * HOUR_MS * rnd.uniform(0.3, 1.0))
-        is_slow = number % 3 == 2 and delay_ms >= MINUTE_MS
+        is_slow = number % 2 == 1 and delay_ms >= MINUTE_MS
         tills.append(Till(f"store-{number // 2 + 1:02d}/till-{number % 2 + 1}", delay_ms if is_slow else 0))
     return tills

@@ -20,7 +20,7 @@ def visit_store(scene: Scene, person: Person, at_ms: int, *, buys: bool) -> int:
     store = till.location_id.partition("/")[0]
     if beacon:
         scene.recorder.note(beacon, "store", "Store Entered", at_ms, location_id=store)
-    at_ms += scene.between(4 * MINUTE_MS, 25 * MINUTE_MS)
+    at_ms += scene.between(4 * MINUTE_MS, 16 * MINUTE_MS)
     shown = _shown_at_till(scene, person)
     if buys and shown:
         _pay(scene, shown, till, at_ms=at_ms)
