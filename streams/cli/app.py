@@ -18,9 +18,19 @@ from streams.cli.errors import ExitCode, Failure
 
 # One module a command, in the order of the help; each has `register(app)`.
 COMMANDS = (
-    "demo", "run", "worker", "sink", "importing", "simulate", "query",
-    "settings", "warehouse", "schemas", "topics", "kafka",
-)  # fmt: skip
+    "demo",
+    "run",
+    "worker",
+    "sink",
+    "kafka",
+    "importing",
+    "simulate",
+    "query",
+    "topics",
+    "warehouse",
+    "schemas",
+    "settings",
+)
 
 EPILOG = (
     "Exit codes: 0 done · 1 a check or comparison failed · 2 wrong usage or settings · "
