@@ -24,14 +24,23 @@ from sinks.clickhouse.writer import Unavailable
 
 log = logging.getLogger(__name__)
 
-TABLES: Final[Mapping[str, str]] = {
-    "touchpoints.stitched": "touchpoints",
-    "sessions": "sessions",
-    "carts": "carts",
-    "actions": "actions",
-    "identities": "identities",
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the records of a topic go. `is_mixed`: records of many schemas, all into one insert."""
+
+    table: str
+    is_mixed: bool = False
+
+
+TARGETS: Final[Mapping[str, Target]] = {
+    "touchpoints.stitched": Target("touchpoints_landing", is_mixed=True),
+    "sessions": Target("sessions"),
+    "carts": Target("carts"),
+    "actions": Target("actions"),
+    "identities": Target("identities"),
 }
-"""Output topic to table."""
+"""By output topic."""
 
 _PENDING: Final = "pending:"
 _POLL_S: Final = 0.05
@@ -102,25 +111,25 @@ class Landing:
         inserts: Inserts,
         *,
         chunks: ChunkWriter,
-        tables: Mapping[str, str] = TABLES,
+        targets: Mapping[str, Target] = TARGETS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._options = options
         self._inserts = inserts
         self._chunks = chunks
-        self._tables = tables
+        self._targets = targets
         self._clock = clock
         self._held: dict[tuple[str, int], _Held] = {}
         self._rows = 0
         self._oldest_s = 0.0
         self._generation = 0
         self.landed: Counter[str] = Counter()
-        """Rows by table since the start."""
+        """Rows by topic since the start."""
         self._consumer = Consumer(_consumer_configuration(options))
 
     def run(self, stop: Stop) -> None:
         """Land until `stop` is set, then what is in hand. Raises Rejected, CodecError or KafkaException."""
-        self._consumer.subscribe(list(self._tables), on_assign=self._assigned, on_revoke=self._revoked)
+        self._consumer.subscribe(list(self._targets), on_assign=self._assigned, on_revoke=self._revoked)
         try:
             while not stop.is_set():
                 self._read(_POLL_S)
@@ -191,7 +200,7 @@ class Landing:
     def _land(self, stop: Stop) -> None:
         """Declare, insert, commit everything that is ready; afterwards nothing is due."""
         spans = {
-            Span(topic, partition, held.start, end): self._tables[topic]
+            Span(topic, partition, held.start, end): self._targets[topic]
             for (topic, partition), held in self._held.items()
             if (end := held.ready_end()) > held.start
         }
@@ -203,14 +212,13 @@ class Landing:
         self._rows = sum(len(held.records) for held in self._held.values())
         self._oldest_s = self._clock() if self._rows else 0.0
 
-    def _land_spans(self, spans: Mapping[Span, str], stop: Stop) -> None:
+    def _land_spans(self, spans: Mapping[Span, Target], stop: Stop) -> None:
         generation = self._generation
         self._commit([_offset(span, span.start, f"{_PENDING}{span.end}") for span in spans], stop)
-        for span, table in spans.items():
-            records = self._records(span)
-            for block in self._chunks.blocks(span, records) if records else ():
-                self._insert(table, block, stop=stop, generation=generation)
-                self.landed[table] += block.rows
+        for span, target in spans.items():
+            for block in self._chunks.blocks(span, self._records(span), is_mixed=target.is_mixed):
+                self._insert(target.table, block, stop=stop, generation=generation)
+                self.landed[span.topic] += block.rows
         self._commit([_offset(span, span.end, "") for span in spans], stop)
         for span in spans:
             self._forget(span)

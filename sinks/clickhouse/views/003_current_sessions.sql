@@ -1,0 +1,21 @@
+-- Records may be on the wire twice; a session_id has one row here, its highest revision.
+CREATE OR REPLACE VIEW current_sessions AS
+SELECT
+    record.session_id AS session_id,
+    if(former.profile_id = '', record.profile_id, former.profile_id) AS profile_id,
+    record.revision AS revision,
+    record.started_at AS started_at,
+    record.ended_at AS ended_at,
+    record.touchpoints AS touchpoints,
+    record.channels AS channels,
+    record.orders AS orders,
+    record.revenue_micros AS revenue_micros,
+    record.is_final AS is_final
+FROM sessions AS record
+LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = record.profile_id
+WHERE (record._partition, record._offset) IN
+(
+    SELECT argMax((_partition, _offset), revision) FROM sessions GROUP BY session_id
+)
+AND NOT record.is_retracted
+COMMENT 'Sessions as they stand: highest revision, nothing retracted, today\'s profile_id.';

@@ -1,0 +1,22 @@
+-- Records may be on the wire twice; an episode_id has one row here, its highest revision.
+CREATE OR REPLACE VIEW current_carts AS
+SELECT
+    record.episode_id AS episode_id,
+    if(former.profile_id = '', record.profile_id, former.profile_id) AS profile_id,
+    record.revision AS revision,
+    record.status AS status,
+    record.cart_id AS cart_id,
+    record.opened_at AS opened_at,
+    record.updated_at AS updated_at,
+    record.items AS items,
+    record.value_micros AS value_micros,
+    record.currency AS currency,
+    record.settled_by AS settled_by
+FROM carts AS record
+LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = record.profile_id
+WHERE (record._partition, record._offset) IN
+(
+    SELECT argMax((_partition, _offset), revision) FROM carts GROUP BY episode_id
+)
+AND record.status != 'retracted'
+COMMENT 'Carts as they stand: highest revision, nothing retracted, today\'s profile_id.';

@@ -1,0 +1,40 @@
+CREATE OR REPLACE VIEW profiles AS
+SELECT
+    seen.profile_id AS profile_id,
+    belongs.identifiers AS identifiers,
+    seen.first_seen_at AS first_seen_at,
+    seen.last_seen_at AS last_seen_at,
+    seen.touchpoints AS touchpoints,
+    visits.sessions AS sessions,
+    seen.orders AS orders,
+    seen.revenue_micros AS revenue_micros,
+    seen.channels AS channels
+FROM
+(
+    SELECT
+        profile_id,
+        min(event_at) AS first_seen_at,
+        max(event_at) AS last_seen_at,
+        count() AS touchpoints,
+        countIf(event = 'Order Completed') AS orders,
+        sumIf(ifNull(touchpoints_once.revenue_micros, 0), event = 'Order Completed') AS revenue_micros,
+        arraySort(groupUniqArray(channel)) AS channels
+    FROM touchpoints_once
+    GROUP BY profile_id
+) AS seen
+LEFT JOIN
+(
+    SELECT profile_id, count() AS sessions FROM current_sessions GROUP BY profile_id
+) AS visits ON visits.profile_id = seen.profile_id
+LEFT JOIN
+(
+    SELECT profile_id, arraySort(groupArray(identifier)) AS identifiers
+    FROM
+    (
+        SELECT identifier, argMax(identities.profile_id, _offset) AS profile_id
+        FROM identities
+        GROUP BY identifier
+    )
+    GROUP BY profile_id
+) AS belongs ON belongs.profile_id = seen.profile_id
+COMMENT 'One row a person of today: what identifies them, when and where they were seen, what they bought.';
