@@ -95,7 +95,7 @@ def _person(number: int, rnd: random.Random) -> Person:
         logs_in=logs_in,
         reads_mail=rnd.random() < 0.7,
         reads_sms=rnd.random() < 0.3,
-        visits_a_day=rnd.expovariate(1 / 1.4),
+        visits_a_day=rnd.expovariate(1 / 1.2),
         cart=Cart(f"{number:x}"),
     )
 
