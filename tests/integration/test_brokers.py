@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from schemas.catalog import CHANNELS
 from streams.broker.embedded import MAX_BATCH_BYTES, RETENTION_BYTES
 from streams.cli import context, kafka, topics
-from streams.runtime.group_patience import be_patient
+from streams.runtime.group_patience import LEADER_WAITS_S, be_patient
 from streams.runtime.topics import TopicSpec, alter, create, deviations, expected, found_on
 from streams.settings import load
 from tests.integration.brokers import EmbeddedBrokers, RealKafka
@@ -116,18 +116,22 @@ class TestEmbedded:
         names = [spec.name for spec in expected(load(None, {}))]
         assert {name: len(topic.partitions) for name, topic in found.items()} == dict.fromkeys(names, 3)
 
-    @pytest.mark.parametrize("leader_waits_s", [0.3, 0.0], ids=["leader waits", "follower joins again"])
+    @pytest.mark.parametrize("is_late", [False, True], ids=["in time", "second member syncs late"])
     def test_a_group_of_two_shares_every_partition(
-        self, embedded_broker: EmbeddedBrokers, leader_waits_s: float
+        self, embedded_broker: EmbeddedBrokers, is_late: bool
     ) -> None:
         """Two members have 32 of 64 partitions each, both read; the one that stays takes over from the one that left.
 
-        Each of the two corrections of `group_patience` is enough by itself: without both, joining fails.
+        A follower that syncs later than its leader waits for it joins once more instead of failing.
         """
         inputs = [f"touchpoints.{channel}" for channel in CHANNELS] + ["profiles.inbox"]
 
         async def scene(bootstrap: str) -> None:
-            first, second = [await self.member(bootstrap, leader_waits_s) for _ in range(2)]
+            first, second = [await self.member(bootstrap) for _ in range(2)]
+            if is_late:
+                self.delay_first_sync(second)
+            be_patient(first)
+            be_patient(second)
             try:
                 first.subscribe(inputs)
                 await self.until(lambda: len(first.assignment()) == 64, first)
@@ -146,8 +150,8 @@ class TestEmbedded:
         asyncio.run(scene(embedded_broker(4).bootstrap))
 
     @staticmethod
-    async def member(bootstrap: str, leader_waits_s: float) -> Any:
-        """A member to be, patient; its session is short because a rebalance takes that long here."""
+    async def member(bootstrap: str) -> Any:
+        """A member to be; its session is short because a rebalance takes that long here."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
             group_id="workers",
@@ -158,8 +162,19 @@ class TestEmbedded:
             fetch_max_wait_ms=20,
         )
         await consumer.start()
-        be_patient(consumer, leader_waits_s=leader_waits_s)
         return consumer
+
+    @staticmethod
+    def delay_first_sync(consumer: Any) -> None:
+        """Its first SyncGroup leaves long after the leader's."""
+        send, delays = consumer._coordinator._send_req, iter([2 * LEADER_WAITS_S])
+
+        async def late(request: Any) -> Any:
+            if type(request).__name__.startswith("SyncGroup"):
+                await asyncio.sleep(next(delays, 0.0))
+            return await send(request)
+
+        consumer._coordinator._send_req = late
 
     @staticmethod
     async def until(is_so: Callable[[], bool], *polled: Any) -> None:
