@@ -39,6 +39,7 @@ _TICK_BYTES = 48
 #: First guess where nothing is known yet of what readers write.
 _GUESS_BYTES = 400.0
 
+_NEVER_MS = -1
 _STALLED_S = 60.0
 _CLOSE_S = 10.0
 _POLL_S = 0.02
@@ -93,7 +94,7 @@ class Feeder:
         self.bytes = 0
         self.ticks = 0
         self.last_arrival_ms: int | None = None
-        self._last_tick_ms: int | None = None
+        self._last_tick_ms = _NEVER_MS
         self._records_at_tick = 0
         self._next_tick_ms = 0
         self._unpolled = 0
@@ -101,10 +102,10 @@ class Feeder:
 
     def send(self, channel: str, key: bytes, value: bytes, arrival_ms: int) -> None:
         """Write one touchpoint; `arrival_ms` may not lie at or before a tick already written."""
+        if arrival_ms <= self._last_tick_ms:
+            raise ValueError(f"arrival {arrival_ms} comes after the tick {self._last_tick_ms}")
         if arrival_ms >= self._next_tick_ms:
             self._consider_tick(arrival_ms)
-        elif self._last_tick_ms is not None and arrival_ms <= self._last_tick_ms:
-            raise ValueError(f"arrival {arrival_ms} comes after the tick {self._last_tick_ms}")
         size = len(key) + len(value) + _OVERHEAD_BYTES
         if self._pace and self._room < size:
             self._wait_for_room(size)
@@ -117,7 +118,7 @@ class Feeder:
 
     def tick(self, clock_ms: int) -> None:
         """Say on every input partition that everything which arrived by `clock_ms` is written."""
-        if self._last_tick_ms is not None and clock_ms <= self._last_tick_ms:
+        if clock_ms <= self._last_tick_ms:
             raise ValueError(f"tick {clock_ms} does not come after the tick {self._last_tick_ms}")
         headers: list[tuple[str, str | bytes | None]] = [("clock-ms", str(clock_ms).encode())]
         for topic in self._topics.values():
@@ -183,13 +184,12 @@ class Feeder:
         if self.tick_ms is None:
             return
         clock_ms = arrival_ms - 1
-        if self._last_tick_ms is None:
+        if self._last_tick_ms == _NEVER_MS:
             self.tick(clock_ms)
         elif clock_ms - self._last_tick_ms >= self.tick_ms:
             is_dense = self.records - self._records_at_tick >= len(self._topics) * self._partitions
             if is_dense or clock_ms - self._last_tick_ms >= self._sparse_tick_ms:
                 self.tick(clock_ms)
-        assert self._last_tick_ms is not None
         self._next_tick_ms = self._last_tick_ms + self.tick_ms + 1
 
     def _produce(self, topic: str, value: bytes | None, **more: Any) -> None:

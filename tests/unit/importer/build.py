@@ -37,7 +37,7 @@ def mapping(more: str = "", *, base: str = SHOP) -> Mapping:
 
 def csv_text(rows: Iterable[Sequence[str]], *, columns: Sequence[str] = COLUMNS) -> str:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out)
     writer.writerow(columns)
     writer.writerows(rows)
     return out.getvalue()
@@ -55,9 +55,10 @@ def write_file(path: Path, text: str) -> Path:
 
 
 class Sent:
-    """A feed that keeps what it was given, decoded."""
+    """A feed that keeps what it was given, decoded unless told otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_decoding: bool = True) -> None:
+        self._is_decoding = is_decoding
         self.tick_ms: int | None = 60_000
         self.records: list[tuple[str, bytes, int]] = []
         self.touchpoints: list[dict[str, object]] = []
@@ -65,6 +66,8 @@ class Sent:
 
     def send(self, channel: str, key: bytes, value: bytes, arrival_ms: int) -> None:
         self.records.append((channel, key, arrival_ms))
+        if not self._is_decoding:
+            return
         subject, record = decode(value, Catalog.embedded())
         assert subject == f"touchpoints.{channel}"
         self.touchpoints.append(record)
