@@ -276,7 +276,8 @@ def _producer_settings(
         "partitioner": "murmur2_random",
         # Keeps order through retries, so that no record overtakes a tick.
         "enable.idempotence": True,
-        "linger.ms": 30,
+        # Batches as large as they come: the embedded broker hands out one batch a partition and fetch.
+        "linger.ms": 300,
         "batch.size": 262_144,
         "queue.buffering.max.messages": 500_000,
         "queue.buffering.max.kbytes": 131_072,
