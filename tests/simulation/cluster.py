@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from random import Random
 
 from schemas.catalog import Catalog
@@ -21,13 +22,24 @@ class NeverQuiet(AssertionError):
     """The tasks go on talking without end."""
 
 
+class Commits(StrEnum):
+    """What a crash within a commit leaves behind."""
+
+    ATOMIC = "atomic"
+    """Nothing or all: a transaction."""
+    REPEATED = "repeated"
+    """Outputs without state; the next owner processes the very same batch again."""
+    LOOSE = "loose"
+    """Outputs without state; the next owner may cut its batches in another way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Chances a turn. `is_atomic`: a commit is a transaction, of which nothing or all is ever seen."""
+    """Chances a turn, and what a commit is."""
 
     crash: float = 0.0
     rebuild: float = 0.0
-    is_atomic: bool = False
+    commits: Commits = Commits.ATOMIC
 
 
 @dataclass(slots=True)
@@ -37,7 +49,18 @@ class Task:
     partition: int
     step: Step
     store: MemoryStore
+    sources: dict[str, Sequence[Kept]]
     positions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(READ, 0))
+    unfinished: dict[str, Sequence[Kept]] | None = None
+
+    def waiting(self) -> list[str]:
+        """Topics with something to read."""
+        positions = self.positions
+        return [topic for topic, kept in self.sources.items() if len(kept) > positions[topic]]
+
+    def is_busy(self) -> bool:
+        """Something to read or to say."""
+        return self.step.has_news or bool(self.waiting())
 
 
 class Cluster:
@@ -51,7 +74,7 @@ class Cluster:
         self._faults = faults
         self._catalog = Catalog.embedded()
         self._slowness = [rng.random() ** 3 for _ in range(partitions)]
-        self.tasks = [self._task(partition, MemoryStore(), {}) for partition in range(partitions)]
+        self.tasks = [self._task(partition, MemoryStore()) for partition in range(partitions)]
         self.written: list[tuple[str, bytes]] = []
         self.dead: list[Dead] = []
         self.crashes = 0
@@ -65,9 +88,11 @@ class Cluster:
         task = self._rng.choice(self.tasks)
         if self._rng.random() < self._slowness[task.partition] * 0.95:
             return
+        if not task.is_busy() and self._rng.random() < 0.9:
+            return
         if self._rng.random() < self._faults.rebuild:
-            self._rebuild(task)
-        batch = self._batch(task)
+            task = self._rebuild(task)
+        batch = self._batch(task) if task.unfinished is None else task.unfinished
         effects = task.step.process(batch, now_ms=0, caught_up={})
         if self._rng.random() < self._faults.crash:
             self._crash(task, batch, effects)
@@ -76,29 +101,23 @@ class Cluster:
 
     def settle(self) -> None:
         """Turns until everything is read and nobody has anything to say."""
-        while self._is_busy():
+        while self.is_busy():
             self.turn()
 
-    def _is_busy(self) -> bool:
-        return any(task.step.has_news or self._waiting(task) for task in self.tasks)
-
-    def _waiting(self, task: Task) -> list[str]:
-        return [
-            topic
-            for topic in READ
-            if self._log.has_after(topic, task.partition, position=task.positions[topic])
-        ]
+    def is_busy(self) -> bool:
+        """Whether any task is."""
+        return any(task.is_busy() for task in self.tasks)
 
     def _batch(self, task: Task) -> dict[str, Sequence[Kept]]:
         """Some of what waits, from some of the topics, in any order of topics."""
-        topics = self._waiting(task)
+        topics = task.waiting()
         chosen = self._rng.sample(topics, self._rng.randint(min(1, len(topics)), len(topics)))
         if self._rng.random() < 0.3:
             chosen = topics
         batch: dict[str, Sequence[Kept]] = {}
         for topic in chosen:
-            waiting = self._log.read(topic, task.partition, position=task.positions[topic])
-            batch[topic] = waiting[: self._rng.choice([1, 1, 2, 5, 1000])]
+            start = task.positions[topic]
+            batch[topic] = task.sources[topic][start : start + self._rng.choice([1, 1, 2, 5, 1000])]
         return batch
 
     def _commit(self, task: Task, batch: dict[str, Sequence[Kept]], effects: Effects) -> None:
@@ -107,6 +126,7 @@ class Cluster:
         task.store.apply(effects.changes)
         for topic, records in batch.items():
             task.positions[topic] = records[-1].offset + 1
+        task.unfinished = None
 
     def _crash(self, task: Task, batch: dict[str, Sequence[Kept]], effects: Effects) -> None:
         """Before anything is sent, with a part or all of it sent and no state, or after the whole commit."""
@@ -114,8 +134,10 @@ class Cluster:
         luck = self._rng.random()
         if luck < 0.2:
             self._commit(task, batch, effects)
-        elif luck < 0.8 and not self._faults.is_atomic:
+        elif luck < 0.8 and self._faults.commits != Commits.ATOMIC:
             self._deliver(task, effects, share=self._rng.choice([0.5, 1.0]))
+            if self._faults.commits == Commits.REPEATED:
+                task.unfinished = batch
         self._rebuild(task)
 
     def _deliver(self, task: Task, effects: Effects, *, share: float) -> None:
@@ -128,12 +150,16 @@ class Cluster:
                 for key, value in messages:
                     self._log.append(INBOX, partition, key=key, value=value)
 
-    def _rebuild(self, task: Task) -> None:
+    def _rebuild(self, task: Task) -> Task:
         """Another worker takes the task over: committed state and positions are all it has."""
-        self.tasks[task.partition] = self._task(task.partition, task.store, task.positions)
+        rebuilt = self._task(task.partition, task.store)
+        rebuilt.positions, rebuilt.unfinished = task.positions, task.unfinished
+        self.tasks[task.partition] = rebuilt
+        return rebuilt
 
-    def _task(self, partition: int, store: MemoryStore, positions: dict[str, int]) -> Task:
+    def _task(self, partition: int, store: MemoryStore) -> Task:
         held = MemoryStore()
         held.apply(list(store.items()))
         step = Step(partition, self._partitions, self._rules, held, catalog=self._catalog)
-        return Task(partition, step, held, positions or dict.fromkeys(READ, 0))
+        sources = {topic: self._log.partition(topic, partition) for topic in READ}
+        return Task(partition, step, held, sources)

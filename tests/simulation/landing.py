@@ -44,6 +44,12 @@ def _profiles_today(identities: Rows) -> dict[str, str]:
     return {row["own_profile_id"]: row["profile_id"] for row in identities}
 
 
+def _today(profiles: dict[str, str], row: dict[str, Any]) -> str:
+    """Today's profile of a row; without an identity it stays what it was, which no comparison will forgive."""
+    profile: str = row["profile_id"]
+    return profiles.get(profile, profile)
+
+
 def _latest(rows: Rows, name: str) -> Rows:
     """The highest revision of each id; of equal ones the one written last."""
     found: dict[str, dict[str, Any]] = {}
@@ -60,7 +66,7 @@ def _touchpoints(
     landed = [
         LandedTouchpoint(
             row["message_id"],
-            profiles.get(row["profile_id"], row["profile_id"]),
+            _today(profiles, row),
             _follow(row["session_id"], gone),
             row["is_late"],
         )
@@ -73,8 +79,8 @@ def _touchpoints(
 
 def _follow(session: str | None, gone: dict[str, str | None]) -> str | None:
     """The session that a retracted one has gone into, in the end."""
-    seen = set()
-    while session in gone and session not in seen:
+    seen: set[str] = set()
+    while session is not None and session in gone and session not in seen:
         seen.add(session)
         session = gone[session]
     return session
@@ -83,7 +89,7 @@ def _follow(session: str | None, gone: dict[str, str | None]) -> str | None:
 def _session(row: dict[str, Any], profiles: dict[str, str]) -> LandedSession:
     return LandedSession(
         session=row["session_id"],
-        profile=profiles.get(row["profile_id"], row["profile_id"]),
+        profile=_today(profiles, row),
         started_ms=row["started_at"],
         ended_ms=row["ended_at"],
         touchpoints=row["touchpoints"],
@@ -95,7 +101,7 @@ def _session(row: dict[str, Any], profiles: dict[str, str]) -> LandedSession:
 
 
 def _cart(row: dict[str, Any], profiles: dict[str, str]) -> LandedCart:
-    profile = profiles.get(row["profile_id"], row["profile_id"])
+    profile = _today(profiles, row)
     return LandedCart(profile, row["opened_at"], row["status"], row["settled_by"])
 
 
@@ -103,7 +109,7 @@ def _action(row: dict[str, Any], profiles: dict[str, str]) -> LandedAction:
     return LandedAction(
         action=row["action_id"],
         opened_by=row["opened_by"],
-        profile=profiles.get(row["profile_id"], row["profile_id"]),
+        profile=_today(profiles, row),
         status=row["status"],
         due_ms=row["due_at"],
         value_micros=row["value_micros"],

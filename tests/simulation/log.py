@@ -40,10 +40,6 @@ class Log:
         kept = self._partitions[topic, partition]
         kept.append(Kept(topic, partition, len(kept), timestamp_ms, key, value, headers))
 
-    def read(self, topic: str, partition: int, *, position: int = 0) -> list[Kept]:
-        """What lies at and after a position."""
-        return self._partitions[topic, partition][position:]
-
-    def has_after(self, topic: str, partition: int, *, position: int) -> bool:
-        """Whether anything does."""
-        return len(self._partitions[topic, partition]) > position
+    def partition(self, topic: str, partition: int) -> Sequence[Kept]:
+        """One partition, as it grows."""
+        return self._partitions[topic, partition]

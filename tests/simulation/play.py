@@ -9,7 +9,7 @@ from streams.core.rules import Rules
 from tests.oracle.compare import Differences, answer, differences
 from tests.oracle.rules import Rules as OracleRules
 from tests.oracle.worlds import Tick, World, shuffled, world
-from tests.simulation.cluster import Cluster, Faults
+from tests.simulation.cluster import Cluster, Commits, Faults
 from tests.simulation.feed import Feed
 from tests.simulation.landing import landed_from
 from tests.simulation.log import Log
@@ -34,14 +34,14 @@ def world_of(seed: int) -> World:
     return shuffled(original, seed, keep_times=style == "kept")
 
 
-def setting_of(seed: int, *, is_atomic: bool = True) -> Setting:
+def setting_of(seed: int, commits: Commits = Commits.ATOMIC) -> Setting:
     """How the world of a seed is played."""
     rng = Random(f"setting {seed}")
     return Setting(
         partitions=rng.choice([1, 2, 3, 4, 8]),
         eagerness=rng.choice([0.02, 0.2, 0.8, 1.0]),
         strays=rng.choice([0.0, 0.0, 0.2]),
-        faults=Faults(crash=rng.choice([0.0, 0.05, 0.2]), rebuild=rng.choice([0.0, 0.02]), is_atomic=is_atomic),
+        faults=Faults(crash=rng.choice([0.0, 0.05, 0.2]), rebuild=rng.choice([0.0, 0.02]), commits=commits),
     )
 
 
@@ -54,7 +54,7 @@ def play(played: World, setting: Setting, *, seed: int) -> Differences:
     cluster = Cluster(log, setting.partitions, rules, rng=rng, faults=setting.faults)
     waiting = list(reversed(list(played.records())))
     while waiting:
-        if rng.random() < setting.eagerness:
+        if rng.random() < setting.eagerness or not cluster.is_busy():
             feed.put(waiting.pop())
         else:
             cluster.turn()
@@ -62,7 +62,7 @@ def play(played: World, setting: Setting, *, seed: int) -> Differences:
     for clock_ms in played.final_ticks_ms():
         feed.put(Tick(clock_ms))
         cluster.settle()
-    landed = landed_from(cluster.written, may_repeat=not setting.faults.is_atomic)
+    landed = landed_from(cluster.written, may_repeat=setting.faults.commits != Commits.ATOMIC)
     return differences(answer(played.touchpoints, played.rules), landed)
 
 

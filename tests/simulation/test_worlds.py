@@ -1,0 +1,106 @@
+"""Random small worlds through all tasks of a topology: what is written equals what the oracle says.
+
+THROUGHLINE_SEEDS sets how many worlds (default 240), THROUGHLINE_FIRST_SEED where they begin.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.oracle.compare import Differences
+from tests.oracle.rules import MINUTE_MS
+from tests.oracle.touchpoints import Touchpoint
+from tests.oracle.worlds import START_MS, World
+from tests.simulation.cluster import Commits, Faults
+from tests.simulation.play import Setting, play, setting_of, world_of
+from tests.unit.oracle.build import added, ordered, touchpoint
+
+COUNT = int(os.environ.get("THROUGHLINE_SEEDS", "240"))
+FIRST = int(os.environ.get("THROUGHLINE_FIRST_SEED", "0"))
+BLOCK = 20
+
+
+def blocks(share: float = 1.0) -> range:
+    """First seeds of blocks, so that workers can share them; a share of all the seeds."""
+    return range(FIRST, FIRST + max(1, int(COUNT * share)), BLOCK)
+
+
+def played(first: int, commits: Commits) -> Iterator[tuple[str, Differences]]:
+    """The differences of each seed of a block, under the command that repeats it."""
+    for seed in range(first, min(first + BLOCK, FIRST + COUNT)):
+        found = play(world_of(seed), setting_of(seed, commits), seed=seed)
+        yield f"python -m tests.simulation {seed} --commits {commits}", found
+
+
+def said(wrong: Iterable[tuple[str, Differences]]) -> str:
+    """Each failing seed in a paragraph."""
+    return "\n\n".join(f"{command}\n{found}" for command, found in wrong)
+
+
+@pytest.mark.parametrize("first", blocks())
+def test_worlds_come_out_right(first: int) -> None:
+    """With atomic commits no schedule, batch size, partition count or crash changes an answer or fires falsely."""
+    wrong = [(command, found) for command, found in played(first, Commits.ATOMIC) if found]
+    assert not wrong, said(wrong)
+
+
+@pytest.mark.parametrize("first", blocks(0.5))
+def test_repeated_batches_change_nothing(first: int) -> None:
+    """Where a crash loses the state of a batch that was sent, and the same batch is processed again: the same."""
+    wrong = [(command, found) for command, found in played(first, Commits.REPEATED) if found]
+    assert not wrong, said(wrong)
+
+
+@pytest.mark.parametrize("first", blocks(0.25))
+def test_batches_cut_anew_lose_nothing(first: int) -> None:
+    """Where the records of a lost batch come again in other batches, nothing is missing and no action is missed."""
+    wrong = [
+        (command, found)
+        for command, found in played(first, Commits.LOOSE)
+        if found.missing or found.missed_actions or found.unjustified_cancellations
+    ]
+    assert not wrong, said(wrong)
+
+
+@pytest.mark.parametrize("seed", range(0, 100, 20))
+def test_an_unread_purchase_stops_a_cart_that_is_found_late(seed: int) -> None:
+    """A cart uploaded two hours late is due at once; the purchase that lies unread elsewhere must be read first.
+
+    Both are in Kafka when the cart is found due, so acting before the clock has passed that moment is false.
+    """
+    for schedule in range(seed, seed + 20):
+        found = play(late_cart(schedule), late_cart_setting(schedule), seed=schedule)
+        assert not found, f"schedule {schedule}: {found}"
+
+
+def late_cart(name: int) -> World:
+    """A known customer's cart of 0:00 and purchase of 0:10, both arriving at 2:00, ticks before and after."""
+    points = [
+        touchpoint("link", -60, who=f"user_id:{name} loyalty_id:{name}"),
+        ordered("order", 10, who=f"loyalty_id:{name}", arrives_min=120),
+        replace(
+            added("add", 0, who=f"user_id:{name}"), received_ms=120 * MINUTE_MS, arrival_ms=120 * MINUTE_MS
+        ),
+    ]
+    ticks_ms = tuple(START_MS + minute * MINUTE_MS for minute in (-30, 90, 119, 150))
+    return World(name, tuple(map(later, points)), ticks_ms)
+
+
+def late_cart_setting(schedule: int) -> Setting:
+    """Records are fed slowly, so that tasks are ahead of each other."""
+    eagerness = 0.01 if schedule % 2 else 0.05
+    return Setting(partitions=2 + schedule % 3, eagerness=eagerness, strays=0.0, faults=Faults())
+
+
+def later(point: Touchpoint) -> Touchpoint:
+    """Some decades later, so that nothing happens in 1970."""
+    return replace(
+        point,
+        occurred_ms=point.occurred_ms + START_MS,
+        received_ms=point.received_ms + START_MS,
+        arrival_ms=point.arrival_ms + START_MS,
+    )
