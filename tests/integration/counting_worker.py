@@ -26,9 +26,9 @@ from streams.runtime.task import Pace
 from streams.runtime.worker import Stopping, run, set_up_logging
 
 PARTITIONS = 4
-TOPICS = TaskTopics(inputs=("in.a", "in.b", "in.c"), inbox="inbox", changelog="changelog", dead="dead")
-OUTPUT = "out"
-ALL_TOPICS = (*TOPICS.read, TOPICS.changelog, TOPICS.dead, OUTPUT)
+INPUTS = ("in.a", "in.b", "in.c")
+INBOX, CHANGELOG, DEAD, OUTPUT = "inbox", "changelog", "dead", "out"
+ALL_TOPICS = (*INPUTS, INBOX, CHANGELOG, DEAD, OUTPUT)
 
 BAD = b"bad"
 BREAKING = b"breaking"
@@ -55,6 +55,16 @@ class Effects:
     counts: dict[str, int] = field(default_factory=dict)
 
 
+def topics_of(suffix: str) -> TaskTopics:
+    """Topics of a run: on a shared broker every run has its own."""
+    return TaskTopics(
+        inputs=tuple(topic + suffix for topic in INPUTS),
+        inbox=INBOX + suffix,
+        changelog=CHANGELOG + suffix,
+        dead=DEAD + suffix,
+    )
+
+
 def tell(**what: Any) -> None:
     """One line of JSON."""
     print(json.dumps(what), flush=True)
@@ -63,8 +73,11 @@ def tell(**what: Any) -> None:
 class CountingEngine:
     """State: `n/<key>` -> how often; `seen/<id>` for what came through the inbox, so that repeats do not count."""
 
-    def __init__(self, partition: int, store: Store, *, step_s: float, tells_turns: bool) -> None:
+    def __init__(
+        self, partition: int, store: Store, *, suffix: str, step_s: float, tells_turns: bool
+    ) -> None:
         self._partition = partition
+        self._suffix = suffix
         self._held = dict(store.items())
         self._step_s = step_s
         self._tells_turns = tells_turns
@@ -86,20 +99,21 @@ class CountingEngine:
                 else:
                     changed |= self._count(topic, record, effects=effects, sent=sent)
         if sent:
-            effects.outputs[OUTPUT] = sent
+            effects.outputs[OUTPUT + self._suffix] = sent
         effects.changes = [(key, self._held[key]) for key in sorted(changed)]
         if self._step_s and batch:
             time.sleep(self._step_s)
         if self._tells_turns:
             ids = [(r.value or b"").decode() for records in batch.values() for r in records]
-            tell(turn=self._partition, ids=ids, caught_up=dict(caught_up), now_ms=now_ms)
+            reached = {topic.removesuffix(self._suffix): at_ms for topic, at_ms in caught_up.items()}
+            tell(turn=self._partition, ids=ids, caught_up=reached, now_ms=now_ms)
         return effects
 
     def _count(
         self, topic: str, record: Record, *, effects: Effects, sent: list[tuple[bytes | None, bytes]]
     ) -> set[bytes]:
         value = record.value or b""
-        if topic == TOPICS.inbox:
+        if topic == INBOX + self._suffix:
             seen = b"seen/" + value
             if seen in self._held:
                 return set()
@@ -128,10 +142,10 @@ class DyingCommit(AtLeastOnce):
 
     async def _send(self, batches: list[tuple[str, int, Any]]) -> list[Any]:
         sent = await super()._send(batches)
-        is_changelog = bool(batches) and batches[0][0] == TOPICS.changelog
+        is_changelog = bool(batches) and batches[0][0].startswith(CHANGELOG)
         self._sends += is_changelog
         point = "changelog" if is_changelog else "outputs"
-        if point == self.dies_after and self._sends >= self.at_commit:
+        if batches and point == self.dies_after and self._sends >= self.at_commit:
             os.kill(os.getpid(), signal.SIGKILL)
         return sent
 
@@ -140,7 +154,7 @@ def main() -> int:
     """The worker process."""
     parser = argparse.ArgumentParser()
     parser.add_argument("bootstrap")
-    parser.add_argument("--group", default="counting")
+    parser.add_argument("--suffix", default="")
     parser.add_argument("--batch-records", type=int, default=50)
     parser.add_argument("--session-s", type=float, default=0.0)
     parser.add_argument("--step-s", type=float, default=0.0)
@@ -154,15 +168,17 @@ def main() -> int:
         traits = replace(traits, session_s=options.session_s, heartbeat_s=options.session_s / 8)
     metrics, stopping = Metrics(), Stopping()
     plan = Plan(
-        options.group,
+        "counting" + options.suffix,
         options.bootstrap,
-        topics=TOPICS,
+        topics=topics_of(options.suffix),
         pace=Pace(options.batch_records, 1 << 20, 0.01),
         traits=traits,
     )
 
     def make_engine(partition: int, store: Store) -> CountingEngine:
-        return CountingEngine(partition, store, step_s=options.step_s, tells_turns=options.tells_turns)
+        return CountingEngine(
+            partition, store, suffix=options.suffix, step_s=options.step_s, tells_turns=options.tells_turns
+        )
 
     app = build(plan, make_engine, metrics=metrics, stop=stopping)
     if options.dies_after:

@@ -1,0 +1,130 @@
+"""The order of a commit, seen from the producer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaError
+
+from streams.runtime.batches import BatchTooLarge
+from streams.runtime.commit import AtLeastOnce, TaskTopics
+from streams.runtime.metrics import Metrics
+from tests.unit.runtime.fakes import FakeEffects, fake_record
+
+TOPICS = TaskTopics(inputs=("in",), inbox="inbox", changelog="changelog", dead="dead")
+
+
+@dataclass
+class Producer:
+    """Notes what it is asked to send and what it has confirmed; refuses one topic."""
+
+    refuses: str = ""
+    log_start: int = 0
+    events: list[str] = field(default_factory=list)
+
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]:
+        self.events.append(f"send {topic}[{partition}] {batch.record_count()}")
+        return asyncio.ensure_future(self._confirm(topic, partition))
+
+    async def _confirm(self, topic: str, partition: int) -> Any:
+        await asyncio.sleep(0)
+        if topic == self.refuses:
+            raise KafkaError(f"no {topic}")
+        self.events.append(f"confirm {topic}[{partition}]")
+        return Appended(topic, partition, offset=100, log_start_offset=self.log_start)
+
+
+@dataclass
+class Appended:
+    """What a broker says of an appended batch."""
+
+    topic: str
+    partition: int
+    offset: int
+    log_start_offset: int
+
+
+EFFECTS = FakeEffects(
+    outputs={"out": [(b"k", b"v"), (b"k", b"w")]},
+    inbox={0: [(b"k", b"m")], 3: [(b"k", b"n")]},
+    changes=[(b"a", b"1"), (b"b", None)],
+    dead=[fake_record("in", 7)],
+)
+
+
+def commit(
+    producer: Producer, effects: FakeEffects = EFFECTS, *, limit_bytes: int = 10_000
+) -> tuple[int, Any]:
+    """Commits for task 2; what was returned, and what was noted for the group."""
+    noted: list[tuple[int, Mapping[str, int]]] = []
+    step = AtLeastOnce(
+        lambda: producer,
+        TOPICS,
+        note=lambda partition, positions: noted.append((partition, positions)),
+        metrics=Metrics(),
+        changelog_batch_bytes=limit_bytes,
+    )
+    try:
+        return asyncio.run(step.commit(2, effects, positions={"in": 8})), noted
+    finally:
+        assert len(noted) == ("confirm changelog[2]" in producer.events)
+
+
+def test_the_changelog_is_sent_when_all_else_is_confirmed() -> None:
+    """Outputs, dead letters and inbox first, all confirmed; then one batch with all changes and the positions."""
+    producer = Producer()
+    end, noted = commit(producer)
+    before, after = producer.events[:-2], producer.events[-2:]
+    others = {"out[2]", "dead[2]", "inbox[0]", "inbox[3]"}
+    assert {event.split()[1] for event in before if event.startswith("confirm")} == others
+    assert after == ["send changelog[2] 3", "confirm changelog[2]"]
+    assert end == 103
+    assert noted == [(2, {"in": 8})]
+
+
+@pytest.mark.parametrize("topic", ["out", "dead", "inbox"])
+def test_nothing_is_counted_that_was_not_sent(topic: str) -> None:
+    """If any of the outputs fails, the changelog gets nothing."""
+    producer = Producer(refuses=topic)
+    with pytest.raises(KafkaError):
+        commit(producer)
+    assert not any("changelog" in event for event in producer.events)
+
+
+def test_the_group_is_told_nothing_that_the_changelog_lacks() -> None:
+    """If the changelog fails, no position is noted."""
+    with pytest.raises(KafkaError):
+        commit(Producer(refuses="changelog"))
+
+
+def test_nothing_is_sent_if_the_changes_do_not_fit() -> None:
+    """Too large for one changelog batch: refused before the first output leaves."""
+    producer = Producer()
+    with pytest.raises(BatchTooLarge):
+        commit(producer, limit_bytes=70)
+    assert producer.events == []
+
+
+def test_a_changelog_that_lost_its_beginning_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The broker says so with every append; people are told with the first."""
+    producer = Producer(log_start=5)
+    noted: list[int] = []
+    step = AtLeastOnce(
+        lambda: producer,
+        TOPICS,
+        note=lambda partition, positions: noted.append(partition),
+        metrics=Metrics(),
+        changelog_batch_bytes=10_000,
+    )
+
+    async def twice() -> None:
+        await step.commit(2, EFFECTS, positions={"in": 8})
+        await step.commit(2, EFFECTS, positions={"in": 9})
+
+    asyncio.run(twice())
+    [told] = caplog.records
+    assert (told.levelname, "can no longer be restored" in told.message) == ("WARNING", True)
