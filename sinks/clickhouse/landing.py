@@ -328,7 +328,10 @@ def _consumer_configuration(options: LandingOptions) -> dict[str, str | int | bo
         "partition.assignment.strategy": "range",
         "session.timeout.ms": options.session_timeout_ms,
         "heartbeat.interval.ms": max(100, options.session_timeout_ms // 4),
+        # An embedded broker answers an empty fetch only after this, whatever arrives meanwhile.
+        "fetch.wait.max.ms": 30,
         "queued.max.messages.kbytes": 65_536,
+        "log.connection.close": False,
     }
 
 

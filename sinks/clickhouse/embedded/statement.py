@@ -14,8 +14,9 @@ _GAP = rb"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
 _LITERAL = rb"'(?:\\.|''|[^'\\])*'|`(?:\\.|[^`\\])*`|\"(?:\\.|[^\"\\])*\""
 _INSERT: Final = re.compile(_GAP + rb"INSERT\s+INTO\b", re.I | re.S)
 _SELECT: Final = re.compile(_GAP + rb"\(*\s*(?:SELECT|WITH)\b", re.I | re.S)
+_COMMENT = rb"--[^\n]*|/\*.*?\*/"
 _INSERT_TURN: Final = re.compile(
-    _LITERAL + rb"|\b(?:SELECT|WITH|VALUES|INFILE)\b|\bFORMAT\s+(\w+)[ \t\r]*(?:\n|;|$)", re.I | re.S
+    _LITERAL + rb"|" + _COMMENT + rb"|\b(?:SELECT|WITH|VALUES|INFILE)\b|\bFORMAT\s+(\w+)[ \t\r]*(?:\n|;|$)", re.I | re.S
 )
 _FILE_CLAUSE: Final = re.compile(_LITERAL + rb"|\b(INFILE|OUTFILE)\b", re.I | re.S)
 _OUTPUT_FORMAT: Final = re.compile(rb"\bFORMAT\s+(\w+)\s*(?:SETTINGS\s[^;]*)?;?\s*$", re.I)
@@ -47,7 +48,7 @@ def split_insert(query: bytes, body: bytes) -> Insert | None:
     for turn in _INSERT_TURN.finditer(whole, 0, min(len(whole), _STATEMENT_MAX)):
         if turn.group(1):
             return Insert(whole[: turn.start()], turn.group(1).decode(), whole[turn.end() :])
-        if turn.group(0)[:1] not in b"'`\"":
+        if turn.group(0)[:1] not in b"'`\"-/":
             return None
     return Insert(query, "Values", body) if query and body else None
 

@@ -11,11 +11,10 @@ SELECT
     record.orders AS orders,
     record.revenue_micros AS revenue_micros,
     record.is_final AS is_final
-FROM sessions AS record
-LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = record.profile_id
-WHERE (record._partition, record._offset) IN
+FROM
 (
-    SELECT argMax((_partition, _offset), revision) FROM sessions GROUP BY session_id
-)
-AND NOT record.is_retracted
+    SELECT * FROM sessions ORDER BY session_id, revision DESC LIMIT 1 BY session_id
+) AS record
+LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = record.profile_id
+WHERE NOT record.is_retracted
 COMMENT 'Sessions as they stand: highest revision, nothing retracted, today\'s profile_id.';

@@ -12,11 +12,10 @@ SELECT
     record.value_micros AS value_micros,
     record.currency AS currency,
     record.settled_by AS settled_by
-FROM carts AS record
-LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = record.profile_id
-WHERE (record._partition, record._offset) IN
+FROM
 (
-    SELECT argMax((_partition, _offset), revision) FROM carts GROUP BY episode_id
-)
-AND record.status != 'retracted'
+    SELECT * FROM carts ORDER BY episode_id, revision DESC LIMIT 1 BY episode_id
+) AS record
+LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = record.profile_id
+WHERE record.status != 'retracted'
 COMMENT 'Carts as they stand: highest revision, nothing retracted, today\'s profile_id.';

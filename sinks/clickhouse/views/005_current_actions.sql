@@ -23,10 +23,9 @@ SELECT
     record.historical AS historical,
     record.variant AS variant,
     record.recovered_micros AS recovered_micros
-FROM actions AS record
-LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = record.profile_id
-WHERE (record._partition, record._offset) IN
+FROM
 (
-    SELECT argMax((_partition, _offset), revision) FROM actions GROUP BY action_id
-)
+    SELECT * FROM actions ORDER BY action_id, revision DESC LIMIT 1 BY action_id
+) AS record
+LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = record.profile_id
 COMMENT 'Actions as they stand: due, cancelled or recovered, with today\'s profile_id.';

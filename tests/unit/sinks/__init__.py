@@ -1,0 +1,1 @@
+"""What the sink and the embedded warehouse decide without Kafka and ClickHouse."""

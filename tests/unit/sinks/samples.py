@@ -1,0 +1,68 @@
+"""Output records for tests of the sink: one of each schema by hand, any by strategy."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, Final
+
+import fastavro
+from hypothesis import strategies as st
+
+from schemas.catalog import CHANNELS, Catalog
+from schemas.wire import frame
+from tests.unit.schemas.records import touchpoint, values_of
+
+CATALOG: Final = Catalog.embedded()
+STITCHED: Final = tuple(f"touchpoints.stitched.{channel}" for channel in CHANNELS)
+OUTPUTS: Final = (*STITCHED, "sessions", "carts", "actions", "identities")
+AT_MS: Final = 1_700_000_000_000
+
+_SAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "sessions": {
+        "session_id": "s1", "profile_id": "p1", "revision": 1, "started_at": AT_MS, "ended_at": AT_MS + 60_000,
+        "touchpoints": 2, "channels": ["web", "app"], "orders": 0, "revenue_micros": 0, "is_final": False,
+        "is_retracted": False, "retracted_into": None,
+    },
+    "carts": {
+        "episode_id": "e1", "profile_id": "p1", "revision": 1, "status": "open", "cart_id": None,
+        "opened_at": AT_MS, "updated_at": AT_MS, "items": [], "value_micros": 0, "currency": "EUR",
+        "settled_by": None, "retracted_into": None,
+    },
+    "actions": {
+        "action_id": "a1", "profile_id": "p1", "revision": 1, "trigger": "abandoned_cart", "step": 1,
+        "status": "due", "due_at": AT_MS, "decided_at": AT_MS, "expires_at": AT_MS, "opened_at": AT_MS,
+        "opened_by": "m1", "cart_id": None, "items": [], "value_micros": 0, "currency": None, "identifiers": {},
+        "channels": ["email"], "reason": "because", "caused_by": ["m1"], "historical": False, "variant": None,
+        "recovered_micros": None,
+    },
+    "identities": {
+        "identifier": "user_id:1", "profile_id": "p1", "own_profile_id": "p1", "root": "user_id:1",
+        "kind": "created", "caused_by": "m1", "decided_at": AT_MS,
+    },
+}  # fmt: skip
+
+
+def framed(subject: str, **changes: Any) -> bytes:
+    """A record of any output, changed as told, as it is on the wire."""
+    schema_id = CATALOG.id_of(subject)
+    sample = _SAMPLES.get(subject) or {
+        **touchpoint(channel=subject.rpartition(".")[2]),
+        "profile_id": "p1", "session_id": "s1", "stitched_at": AT_MS, "is_late": False,
+    }  # fmt: skip
+    return _encoded(schema_id, {**sample, **changes})
+
+
+def records() -> st.SearchStrategy[bytes]:
+    """Any record of any output, as it is on the wire."""
+    return st.sampled_from(OUTPUTS).flatmap(_records_of)
+
+
+def _records_of(subject: str) -> st.SearchStrategy[bytes]:
+    schema_id = CATALOG.id_of(subject)
+    return values_of(CATALOG.schema(schema_id)).map(lambda record: _encoded(schema_id, record))
+
+
+def _encoded(schema_id: int, record: Any) -> bytes:
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, CATALOG.schema(schema_id), record)
+    return frame(schema_id, body.getvalue())

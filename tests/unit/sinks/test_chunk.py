@@ -1,0 +1,123 @@
+"""Blocks hold the records they were made of, and tokens name nothing else."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import fastavro
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas import codec
+from schemas.catalog import CHANNELS, Catalog
+from schemas.wire import CodecError, unframe
+from sinks.clickhouse.chunk import Block, ChunkWriter, Record, Span
+from sinks.clickhouse.container import MIXED_PREFIX
+from tests.unit.sinks.samples import OUTPUTS, framed, records
+
+CATALOG = Catalog.embedded()
+TOPIC = "touchpoints.stitched"
+
+
+def placed(values: list[bytes], start: int, gaps: list[int]) -> list[Record]:
+    """The values at rising offsets from `start`."""
+    offsets, at = [], start
+    for gap in gaps:
+        offsets.append(at)
+        at += gap
+    return list(zip(offsets, values, strict=False))
+
+
+def read(block: Block) -> list[dict[str, Any]]:
+    """A block as an Avro reader sees it: the fields of each record, whichever schema it has."""
+    rows = list(fastavro.reader(io.BytesIO(block.data)))
+    assert len(rows) == block.rows
+    return [row.get("record", row) for row in rows if isinstance(row, dict)]
+
+
+def expected(record: Record, partition: int) -> dict[str, Any]:
+    """A record decoded by itself, and its place."""
+    schema_id, body = unframe(record[1])
+    decoded: Any = fastavro.schemaless_reader(io.BytesIO(body), CATALOG.schema(schema_id), None)
+    return {**decoded, "_partition": partition, "_offset": record[0]}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(records(), min_size=1, max_size=12),
+    st.integers(0, 2**40),
+    st.lists(st.integers(1, 3), min_size=12, max_size=12),
+    st.integers(0, 1023),
+    st.booleans(),
+)
+def test_any_records_come_back_as_they_were(
+    values: list[bytes], start: int, gaps: list[int], partition: int, is_mixed: bool
+) -> None:
+    """Whatever schemas meet in a range, each record is read back as itself, once, with its place."""
+    batch = placed(values, start, gaps)
+    span = Span(TOPIC, partition, start, batch[-1][0] + 1)
+    blocks = ChunkWriter(CATALOG.schema).blocks(span, batch, is_mixed=is_mixed)
+    rows = sorted((row for block in blocks for row in read(block)), key=lambda row: int(row["_offset"]))
+    assert rows == [expected(record, partition) for record in batch]
+    assert len(blocks) == (1 if is_mixed else len({value[:5] for value in values}))
+
+
+def test_columns_are_the_fields_and_the_place() -> None:
+    """A column a field, in the schema's order, then partition and offset."""
+    value = framed("sessions")
+    (block,) = ChunkWriter(CATALOG.schema).blocks(Span("sessions", 0, 5, 6), [(5, value)], is_mixed=False)
+    names = [field["name"] for field in CATALOG.schema(301)["fields"]]
+    assert block.columns == (*names, "_partition", "_offset")
+
+
+def test_mixed_columns_name_each_field_once() -> None:
+    """Fields that several channels have share a column, behind the path of a mixed file."""
+    batch = [(n, framed(f"{TOPIC}.{channel}")) for n, channel in enumerate(CHANNELS)]
+    (block,) = ChunkWriter(CATALOG.schema).blocks(Span(TOPIC, 0, 0, 15), batch, is_mixed=True)
+    assert len(block.columns) == len(set(block.columns))
+    assert all(name.startswith(MIXED_PREFIX) for name in block.columns)
+    assert {MIXED_PREFIX + "page_url", MIXED_PREFIX + "receipt_id", MIXED_PREFIX + "_offset"} <= set(
+        block.columns
+    )
+
+
+@pytest.mark.parametrize("is_mixed", [False, True])
+def test_token_names_the_range_and_the_bytes(is_mixed: bool) -> None:
+    """The same range with the same bytes has the same token; any other range or byte another one."""
+    one, other = framed("sessions", revision=1), framed("sessions", revision=2)
+
+    def token(value: bytes, start: int, end: int, partition: int = 0) -> str:
+        span = Span("sessions", partition, start, end)
+        # A new writer each time: a restart must find the same token.
+        (block,) = ChunkWriter(CATALOG.schema).blocks(span, [(start, value)], is_mixed=is_mixed)
+        return block.token
+
+    assert token(one, 5, 6) == token(one, 5, 6)
+    assert token(one, 5, 6).startswith("sessions-0-5-6-301-")
+    different = {
+        token(one, 5, 6),
+        token(other, 5, 6),
+        token(one, 4, 6),
+        token(one, 5, 7),
+        token(one, 5, 6, 1),
+    }
+    assert len(different) == 5
+
+
+def test_nothing_makes_no_block() -> None:
+    """A range without records (only transaction markers) needs no insert."""
+    assert ChunkWriter(CATALOG.schema).blocks(Span("sessions", 0, 5, 9), [], is_mixed=False) == []
+
+
+@pytest.mark.parametrize("value", [b"", b"\0\0\0", b"\x01\0\0\x01\x2d1", codec.frame(99_999, b"")])
+def test_what_is_no_output_record_stops_the_chunk(value: bytes) -> None:
+    """Output records are ours: one that cannot be one is a broken invariant, never skipped."""
+    with pytest.raises(CodecError):
+        ChunkWriter(CATALOG.schema).blocks(Span("sessions", 0, 0, 1), [(0, value)], is_mixed=False)
+
+
+def test_every_output_has_a_sample() -> None:
+    """The strategy draws from every schema that can be landed."""
+    assert {CATALOG.id_of(subject) for subject in OUTPUTS} == {*range(200, 215), 301, 302, 303, 304}

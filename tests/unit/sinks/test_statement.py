@@ -1,0 +1,93 @@
+"""Statements are understood as far as the HTTP interface must."""
+
+from __future__ import annotations
+
+import pytest
+
+from sinks.clickhouse.embedded.statement import (
+    Insert,
+    is_streamable,
+    join,
+    may_touch_files,
+    output_format,
+    split_insert,
+    touches_files,
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "expected"),
+    [
+        (b"INSERT INTO t FORMAT Avro", b"Obj\x01", Insert(b"INSERT INTO t ", "Avro", b"Obj\x01")),
+        (b"", b"INSERT INTO t (a, b) FORMAT CSV\n1,2\n", Insert(b"INSERT INTO t (a, b) ", "CSV", b"1,2\n")),
+        (b"INSERT INTO t", b"(1), (2)", Insert(b"INSERT INTO t", "Values", b"(1), (2)")),
+        (
+            b"-- FORMAT JSON\n/* x */ insert into `FORMAT CSV\n` Format TSV",
+            b"1",
+            Insert(b"-- FORMAT JSON\n/* x */ insert into `FORMAT CSV\n` ", "TSV", b"1"),
+        ),
+    ],
+)
+def test_rows_of_an_insert_begin_behind_its_format(query: bytes, body: bytes, expected: Insert) -> None:
+    """Wherever statement and rows stand, the rows are the bytes after the format's line, untouched."""
+    assert split_insert(query, body) == expected
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        b"INSERT INTO t VALUES (1)",
+        b"INSERT INTO t SELECT 1 FORMAT CSV",
+        b"SELECT 'INSERT INTO t FORMAT CSV\n'",
+    ],
+)
+def test_statements_without_rows_behind_them_stay_whole(whole: bytes) -> None:
+    """VALUES in SQL, INSERT … SELECT and everything else is the engine's to read."""
+    assert split_insert(b"", whole) is None
+
+
+def test_binary_rows_are_not_searched_for_words() -> None:
+    """Rows may hold any bytes, words of SQL included."""
+    rows = b"\x00SELECT FORMAT CSV\n OUTFILE '"
+    assert split_insert(b"INSERT INTO t FORMAT Avro", rows) == Insert(b"INSERT INTO t ", "Avro", rows)
+
+
+def test_statement_split_over_address_and_body_is_one() -> None:
+    """ClickHouse joins the parameter `query` and the body."""
+    assert join(b"SELECT 1", b"FORMAT CSV") == b"SELECT 1\nFORMAT CSV"
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (b"SELECT 1", "TSV"),
+        (b"SELECT 1 FORMAT JSON", "JSON"),
+        (b"SELECT 1 format CSV SETTINGS a = 1;", "CSV"),
+        (b"SELECT 'FORMAT JSON' AS x", "TSV"),
+    ],
+)
+def test_format_of_the_statement_wins_over_the_default(statement: bytes, expected: str) -> None:
+    """The format at the statement's end, else the request's."""
+    assert output_format(statement, default="TSV") == expected
+
+
+def test_only_formats_without_beginning_and_end_are_streamed() -> None:
+    """A JSON document cut in blocks would be several documents."""
+    assert is_streamable(b"-- a\n(SELECT 1)", "CSV")
+    assert not is_streamable(b"SELECT 1", "JSON")
+    assert not is_streamable(b"SHOW TABLES", "CSV")
+
+
+@pytest.mark.parametrize(
+    ("formatted", "expected"),
+    [
+        (b"SELECT 1\nINTO OUTFILE '/etc/x'", True),
+        (b"INSERT INTO t FROM INFILE 'x' FORMAT CSV", True),
+        (b"SELECT 'INTO OUTFILE' AS `outfile`", False),
+        (b"SELECT 'it\\'s' AS x, \"infile\"", False),
+    ],
+)
+def test_file_clauses_are_words_outside_of_literals(formatted: bytes, expected: bool) -> None:
+    """Text and quoted names may say anything."""
+    assert may_touch_files(formatted)
+    assert touches_files(formatted) is expected
