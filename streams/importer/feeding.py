@@ -10,6 +10,7 @@ again from the start: touchpoints then repeat with the same `message_id`, which 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
@@ -24,7 +25,12 @@ HOUR_MS = 3_600_000
 
 #: Past the longest timer: 72 h of lateness and recovery, and an hour for what is due after that.
 _LAST_TICK_MS = 73 * HOUR_MS
-#: Ticks after the last, each once the one before was read: a timer also waits until the moment at which it was
+#: Past what is due soon, so that it is decided soon: a single leap would make every last action history.
+_SOON_MS = 2 * HOUR_MS
+#: Silence of more than a day is worth stopping for, unless it comes every few records.
+_SILENCE_MS = 24 * HOUR_MS
+_RECORDS_PER_STOP = 1_000
+#: Ticks that follow such a one, each once the one before was read: a timer also waits until the moment at which it was
 #: found due is passed.
 _CLOSING_TICKS = 3
 
@@ -74,7 +80,7 @@ class Feeder:
         *,
         pace: bool,
         tick_ms: int | None = 60_000,
-        sparse_tick_ms: int = HOUR_MS,
+        sparse_tick_ms: int = 6 * HOUR_MS,
         outputs: Sequence[str] = OUTPUTS,
         stalled_s: float = _STALLED_S,
     ) -> None:
@@ -96,6 +102,8 @@ class Feeder:
         self.last_arrival_ms: int | None = None
         self._last_tick_ms = _NEVER_MS
         self._records_at_tick = 0
+        self._records_at_stop = 0
+        self._grants: deque[tuple[int, int]] = deque([(0, 0)], maxlen=3)
         self._next_tick_ms = 0
         self._unpolled = 0
         self._room = 0.0
@@ -131,16 +139,22 @@ class Feeder:
         self._room -= len(self._topics) * _TICK_BYTES
 
     def finish(self, last_ms: int, *, wait: bool | None = None) -> None:
-        """Close the feed: ticks past the last timer, each once the worker has read the one before.
+        """Close the feed: ticks past what is due soon, then past the last timer.
 
-        `wait=None` waits if the feeder paces itself. Without waiting (no worker runs) the ticks lie in Kafka
-        together and are read together. Raises ReaderStalled and DeliveryFailed.
+        `wait=None` waits for the worker to read each tick if the feeder paces itself. Without waiting (no worker
+        runs) the ticks lie in Kafka together. Raises ReaderStalled and DeliveryFailed.
         """
-        end_ms = max(last_ms, self.last_arrival_ms or last_ms) + _LAST_TICK_MS
+        end_ms = max(last_ms, self.last_arrival_ms or last_ms)
+        is_waiting = self._pace if wait is None else wait
+        for after_ms in (_SOON_MS, _LAST_TICK_MS):
+            self._stop_at(end_ms + after_ms, is_waiting=is_waiting)
+
+    def _stop_at(self, clock_ms: int, *, is_waiting: bool) -> None:
+        """Let every timer due by then fire: a tick, and others each once the one before was read."""
         for step in range(_CLOSING_TICKS + 1):
-            self.tick(end_ms + step)
+            self.tick(clock_ms + step)
             self.flush()
-            if self._pace if wait is None else wait:
+            if is_waiting:
                 self.wait_until_read()
 
     def flush(self) -> None:
@@ -187,10 +201,18 @@ class Feeder:
         if self._last_tick_ms == _NEVER_MS:
             self.tick(clock_ms)
         elif clock_ms - self._last_tick_ms >= self.tick_ms:
+            if self._pace and self._is_silence(clock_ms):
+                self._records_at_stop = self.records
+                self._stop_at((self.last_arrival_ms or 0) + _SOON_MS, is_waiting=True)
             is_dense = self.records - self._records_at_tick >= len(self._topics) * self._partitions
             if is_dense or clock_ms - self._last_tick_ms >= self._sparse_tick_ms:
                 self.tick(clock_ms)
         self._next_tick_ms = self._last_tick_ms + self.tick_ms + 1
+
+    def _is_silence(self, clock_ms: int) -> bool:
+        """Nothing arrived for more than a day, and enough before it to be worth a stop."""
+        is_long = clock_ms - (self.last_arrival_ms or clock_ms) > _SILENCE_MS
+        return is_long and self.records - self._records_at_stop >= _RECORDS_PER_STOP
 
     def _produce(self, topic: str, value: bytes | None, **more: Any) -> None:
         self._unpolled += 1
@@ -210,6 +232,7 @@ class Feeder:
         # What is still in the producer has no offset yet, so it is written out before lags are read.
         self.flush()
         needed = max(size, _WORTHWHILE_BYTES)
+        self._grants.append((self.records, self.bytes))
         means = self._mean_bytes()
 
         def is_roomy(reading: Reading) -> bool:
@@ -223,16 +246,25 @@ class Feeder:
         tasks = range(self._partitions)
         room = _MAX_IN_FLIGHT_BYTES - max(reading.in_flight(task, means) for task in tasks)
         records = _MAX_IN_FLIGHT_RECORDS - max(reading.records_in_flight(task) for task in tasks)
-        mean = self.bytes / self.records if self.records else _GUESS_BYTES
-        return min(room, records * mean)
+        return min(room, records * self._mean_sent())
 
     def _mean_bytes(self) -> dict[str, float]:
         """Mean record size by topic; what is not written here is guessed on the safe side."""
-        mean = self.bytes / self.records if self.records else _GUESS_BYTES
+        mean = self._mean_sent()
         sizes = dict.fromkeys(self._topics.values(), mean)
         sizes[INBOX] = mean + 100.0
         sizes.update(dict.fromkeys(OUTPUTS, max(mean, _GUESS_BYTES)))
         return sizes
+
+    def _mean_sent(self) -> float:
+        """Mean size of what was sent, or of what was sent lately if that was larger."""
+        starts = ((0, 0), *list(self._grants)[:-1])
+        means = [
+            (self.bytes - size) / (self.records - records)
+            for records, size in starts
+            if self.records > records
+        ]
+        return max(means, default=_GUESS_BYTES)
 
     def _wait(self, done: Callable[[Reading], bool], culprit: Callable[[Reading], Lag]) -> None:
         reading = self._readers.measure()

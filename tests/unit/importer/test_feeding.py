@@ -162,22 +162,38 @@ def test_ticks_keep_their_promise(shop: Shop) -> None:
 
 
 def test_the_end_is_past_every_timer(shop: Shop) -> None:
-    """A feed ends with four ticks from 73 h after the last arrival, each written once the one before was read."""
+    """A feed ends with ticks past what is due soon and past the last timer, each once the one before was read."""
     with Reader(shop) as reader, shop.feeder(tick_ms=60_000) as feeder:
         feeder.send("web", b"user_id:1", b"value", START_MS)
         feeder.finish(START_MS)
         read = list(reader.read)
     web = [one.tick_ms for one in read if (one.topic, one.partition) == (INPUTS[0], 0) and one.tick_ms]
-    end_ms = START_MS + 73 * HOUR_MS
-    assert web == [START_MS - 1, end_ms, end_ms + 1, end_ms + 2, end_ms + 3]
+    ends = [START_MS + hours * HOUR_MS + step for hours in (2, 73) for step in range(4)]
+    assert web == [START_MS - 1, *ends]
+
+
+def test_a_long_silence_is_a_stop(shop: Shop) -> None:
+    """Before a silence of days the worker decides what is due soon; where silences are common, it is not waited for."""
+    day_ms = 24 * HOUR_MS
+    with Reader(shop) as reader, shop.feeder(tick_ms=60_000) as feeder:
+        for number in range(1_000):
+            feeder.send("web", b"user_id:1", b"value", START_MS + number)
+        for days in (2, 4):
+            feeder.send("web", b"user_id:1", b"value", START_MS + days * day_ms)
+        feeder.flush()
+        read = drained(reader, 1_002 + feeder.ticks * len(INPUTS) * PARTITIONS)
+    web = [one.tick_ms for one in read if (one.topic, one.partition) == (INPUTS[0], 0) and one.tick_ms]
+    soon_ms = START_MS + 999 + 2 * HOUR_MS
+    stop = [soon_ms + step for step in range(4)]
+    assert web == [START_MS - 1, *stop, START_MS + 2 * day_ms - 1, START_MS + 4 * day_ms - 1]
 
 
 def test_sparse_records_have_sparse_ticks(shop: Shop) -> None:
-    """Where hardly anything happens, ticks come by the hour; over a gap there is one, at its end."""
+    """Where hardly anything happens, ticks come every few hours; over a gap there is one, at its end."""
     with shop.feeder(pace=False, tick_ms=60_000) as feeder:
         ticks = []
-        for minutes in (0, 30, 59, 61, 119, 122, 10_000):
-            feeder.send("web", b"user_id:1", b"value", START_MS + minutes * 60_000)
+        for hours in (0, 3, 5, 7, 12, 14, 1_000):
+            feeder.send("web", b"user_id:1", b"value", START_MS + hours * HOUR_MS)
             ticks.append(feeder.ticks)
     assert ticks == [1, 1, 1, 2, 2, 3, 4]
 
