@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import fastavro
 from fastavro.read import SchemaResolutionError
@@ -46,8 +46,6 @@ __all__ = [
     "stitched_suffix", "unframe",
 ]  # fmt: skip
 
-_parsed: WeakKeyDictionary[Catalog, dict[int, Any]] = WeakKeyDictionary()
-
 
 def without_logical_types(node: Any) -> Any:
     """The schema with times as the plain longs they are on the wire."""
@@ -56,12 +54,11 @@ def without_logical_types(node: Any) -> Any:
     return [without_logical_types(branch) for branch in node] if isinstance(node, list) else node
 
 
+@lru_cache(maxsize=1024)
 def _plain(catalog: Catalog, schema_id: int) -> Schema:
     """The schema of an id as fastavro wants it, parsed once a catalog."""
-    parsed = _parsed.setdefault(catalog, {})
-    if schema_id not in parsed:
-        parsed[schema_id] = fastavro.parse_schema(without_logical_types(catalog.schema(schema_id)))
-    schema: Schema = parsed[schema_id]
+    schema = fastavro.parse_schema(without_logical_types(catalog.schema(schema_id)))
+    assert isinstance(schema, dict), "every schema of ours is a record"
     return schema
 
 

@@ -111,8 +111,13 @@ def touchpoints(channel: str) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def spelled(schema: Schema, record: dict[str, Any], draw: Draw) -> bytes:
-    """The Avro body of a record, in one of the many spellings the specification allows."""
-    return _spell(schema, record, draw, {})
+    """The Avro body of a record, in one of the many spellings the specification allows.
+
+    Most numbers are spelled as everybody spells them: where every record is odd, the fast paths are never taken.
+    """
+    oddness = draw(st.sampled_from((0, 0, 1, 5)))
+    odd = [draw(st.integers(0, 200)) for _ in range(oddness)]
+    return _Speller(draw, odd).spell(schema, record, {})
 
 
 def long_spelled(number: int, padding: int) -> bytes:
@@ -126,60 +131,66 @@ def long_spelled(number: int, padding: int) -> bytes:
     return bytes([*out, rest])
 
 
-def _long(number: int, draw: Draw) -> bytes:
-    return long_spelled(number, draw(st.sampled_from((0, 0, 0, 1, 3))))
+class _Speller:
+    """Writes one record; the numbers whose place in it is in `odd` are spelled longer than they need be."""
 
+    def __init__(self, draw: Draw, odd: list[int]) -> None:
+        self._draw = draw
+        self._odd = odd
+        self._numbers = 0
 
-def _text(text: str, draw: Draw) -> bytes:
-    raw = text.encode()
-    return _long(len(raw), draw) + raw
+    def spell(self, node: Any, value: Any, names: dict[str, Any]) -> bytes:
+        """A value of any type; `names` collects the records seen on the way."""
+        if isinstance(node, list):
+            branch = 0 if value is None else 1
+            return self._long(branch) + self.spell(node[branch], value, names)
+        kind = names.get(node, node) if isinstance(node, str) else node
+        if isinstance(kind, str):
+            return self._primitive(kind, value)
+        match kind["type"]:
+            case "record":
+                names[f"throughline.{kind['name']}"] = kind
+                return b"".join(
+                    self.spell(field["type"], value[field["name"]], names) for field in kind["fields"]
+                )
+            case "array":
+                return self._blocks([self.spell(kind["items"], each, names) for each in value])
+            case "map":
+                pairs = value.items()
+                return self._blocks(
+                    [self._text(key) + self.spell(kind["values"], each, names) for key, each in pairs]
+                )
+        return self.spell(kind["type"], value, names)
 
+    def _long(self, number: int) -> bytes:
+        self._numbers += 1
+        return long_spelled(number, 1 + number % 3 if self._numbers in self._odd else 0)
 
-def _spell(node: Any, value: Any, draw: Draw, names: dict[str, Any]) -> bytes:
-    if isinstance(node, list):
-        branch = 0 if value is None else 1
-        return _long(branch, draw) + _spell(node[branch], value, draw, names)
-    kind = names.get(node, node) if isinstance(node, str) else node
-    if isinstance(kind, str):
-        return _spell_primitive(kind, value, draw)
-    match kind["type"]:
-        case "record":
-            names[f"throughline.{kind['name']}"] = kind
-            return b"".join(
-                _spell(field["type"], value[field["name"]], draw, names) for field in kind["fields"]
-            )
-        case "array":
-            return _blocks([_spell(kind["items"], each, draw, names) for each in value], draw)
-        case "map":
-            pairs = value.items()
-            return _blocks(
-                [_text(key, draw) + _spell(kind["values"], each, draw, names) for key, each in pairs], draw
-            )
-    return _spell(kind["type"], value, draw, names)
+    def _text(self, text: str) -> bytes:
+        raw = text.encode()
+        return self._long(len(raw)) + raw
 
+    def _primitive(self, kind: str, value: Any) -> bytes:
+        match kind:
+            case "null":
+                return b""
+            case "boolean":
+                return bytes([value])
+            case "string":
+                return self._text(value)
+            case "double":
+                return struct.pack("<d", value)
+        return self._long(value)
 
-def _spell_primitive(kind: str, value: Any, draw: Draw) -> bytes:
-    match kind:
-        case "null":
-            return b""
-        case "boolean":
-            return bytes([value])
-        case "string":
-            return _text(value, draw)
-        case "double":
-            return struct.pack("<d", value)
-    return _long(value, draw)
-
-
-def _blocks(entries: list[bytes], draw: Draw) -> bytes:
-    """The entries of a map or array in blocks, some counted with a negative number and their size."""
-    out = b""
-    while entries:
-        size = draw(st.integers(1, len(entries)))
-        block = b"".join(entries[:size])
-        if draw(st.booleans()):
-            out += _long(-size, draw) + _long(len(block), draw) + block
-        else:
-            out += _long(size, draw) + block
-        entries = entries[size:]
-    return out + _long(0, draw)
+    def _blocks(self, entries: list[bytes]) -> bytes:
+        """The entries of a map or array in blocks, some counted with a negative number and their size."""
+        out = b""
+        while entries:
+            size = self._draw(st.one_of(st.just(len(entries)), st.integers(1, len(entries))))
+            block = b"".join(entries[:size])
+            if self._draw(st.sampled_from((False, False, True))):
+                out += self._long(-size) + self._long(len(block)) + block
+            else:
+                out += self._long(size) + block
+            entries = entries[size:]
+        return out + self._long(0)

@@ -102,11 +102,17 @@ class TestImpossibleValues:
         """Well-formed Avro with a value that cannot be is told apart from broken bytes."""
         assert reason_of(read_head, unchecked(**changes)) is Reason.WRONG_TYPE
 
-    @pytest.mark.parametrize("at_ms", [EARLIEST_MS, -1, 0, 1, 2**34 - 1, 2**34, 2**41 - 1, 2**41, LATEST_MS])
-    def test_a_clock_in_1970_or_2090_is_a_clock(self, at_ms: int) -> None:
+    @pytest.mark.parametrize(
+        "at_ms", [EARLIEST_MS, -(2**35), -1, 0, 1, 2**27, 2**34 - 1, 2**34, 2**41 - 1, 2**41, LATEST_MS]
+    )
+    @pytest.mark.parametrize("other_ms", [1_700_000_000_000, -(2**35), 2**41])
+    def test_a_clock_in_1970_or_2090_is_a_clock(self, at_ms: int, other_ms: int) -> None:
         """Odd times are read as they are: what to make of them is not for the codec to say."""
-        head = read_head(encode_touchpoint(touchpoint(occurred_at=at_ms, received_at=at_ms)))
-        assert head[4:6] == (at_ms, at_ms)
+        for occurred_ms, received_ms in ((at_ms, other_ms), (other_ms, at_ms)):
+            record = touchpoint(occurred_at=occurred_ms, received_at=received_ms)
+            value = encode_touchpoint(record)
+            assert read_head(value)[4:6] == (occurred_ms, received_ms)
+            assert value == encode("touchpoints.web", record)
 
     @pytest.mark.parametrize(
         "changes",
@@ -213,6 +219,22 @@ class TestBrokenBytes:
         """A union branch that does not exist, bad UTF-8, items that end too soon."""
         assert reason_of(read_commerce, rest, 0) is Reason.UNREADABLE
         assert reason_of(check_rest, rest, 0, "web") is Reason.UNREADABLE
+
+    @pytest.mark.parametrize("size", [b"\x01", b"\x09", b"\x81\x01", b"\x7e", b"\xfe\x7f", b"\xfe\xff\x01"])
+    def test_an_own_text_stays_in_the_record(self, size: bytes) -> None:
+        """Negative lengths and lengths past the end are seen in one, two and three bytes."""
+        bare = encode_touchpoint({**touchpoint(), "campaign": None})
+        start = len(bare) - 13
+        assert not any(bare[start:])
+        spoilt = bare[:start] + b"\x02" + size + bare[start + 1 :]
+        for end, check in ((read_head(bare)[-1], check_rest), (start, check_own)):
+            assert reason_of(check, spoilt, end, "web") is Reason.UNREADABLE
+
+    def test_text_in_own_fields_is_utf_8(self) -> None:
+        """Also where nobody of ours reads it: whoever decodes the whole record would stumble over it."""
+        value = encode_touchpoint(touchpoint(page_title="ü"))
+        spoilt = value.replace("ü".encode(), b"\xc3\xc3")
+        assert reason_of(check_rest, spoilt, read_head(value)[-1], "web") is Reason.UNREADABLE
 
     def test_a_boolean_is_zero_or_one(self) -> None:
         """Any other byte there means the rest is not this channel's."""
