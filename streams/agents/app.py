@@ -34,6 +34,7 @@ class Plan:
     name: str
     bootstrap_servers: str
     topics: TaskTopics
+    partitions: int
     pace: Pace
     max_dead_share: float = 0.5
     is_live: bool = True
@@ -85,7 +86,13 @@ def build(
     )
     app.transport = BatchTransport(_urls(plan), app)
     app.transport.wiring = Wiring(
-        tasks, plan.topics, pace=plan.pace, metrics=metrics, traits=plan.traits, is_live=plan.is_live
+        tasks,
+        plan.topics,
+        partitions=plan.partitions,
+        pace=plan.pace,
+        metrics=metrics,
+        traits=plan.traits,
+        is_live=plan.is_live,
     )
     _add_agent(app, plan.topics, tasks=tasks)
     return app

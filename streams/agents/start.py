@@ -15,7 +15,7 @@ from streams.runtime.metrics import Metrics
 from streams.runtime.task import Pace
 from streams.runtime.topics import CHANGELOG, DEAD_LETTERS, INBOX, INPUTS
 from streams.runtime.worker import Stopping, run, set_up_logging
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 
 __all__ = ["plan_of", "rules_of", "start_worker"]
 
@@ -27,6 +27,7 @@ def plan_of(settings: Settings, traits: BrokerTraits) -> Plan:
         name=settings.app.name,
         bootstrap_servers=settings.kafka.bootstrap_servers,
         topics=TaskTopics(inputs=INPUTS, inbox=INBOX, changelog=CHANGELOG, dead=DEAD_LETTERS),
+        partitions=settings.kafka.partitions,
         pace=Pace(worker.batch_records, worker.batch_bytes, worker.poll_ms / 1000),
         max_dead_share=worker.max_dead_share,
         is_live=worker.clock == "live",
@@ -63,7 +64,9 @@ def engine_factory(settings: Settings) -> EngineFactory:
 
 
 def start_worker(settings: Settings) -> int:
-    """Runs one worker until it is told to stop. Returns its exit code."""
+    """Runs one worker until it is told to stop. Returns its exit code. Raises SettingsError."""
+    if settings.worker.processing_guarantee != "at_least_once":
+        raise SettingsError(["worker.processing_guarantee: only at_least_once is there yet"])
     set_up_logging(settings.worker.log_level)
     traits = asyncio.run(traits_of(settings.kafka.bootstrap_servers))
     metrics = Metrics()

@@ -18,7 +18,7 @@ _VERSION = 0
 
 
 class UnequalTopics(ValueError):
-    """Topics of a worker must all have the same number of partitions."""
+    """Topics of a worker must all have the same number of partitions, the one it was told."""
 
 
 class TaskAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokafka has no types
@@ -26,8 +26,9 @@ class TaskAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokafka
 
     name = "throughline-tasks"
 
-    def __init__(self, held: Callable[[], Iterable[int]]) -> None:
+    def __init__(self, held: Callable[[], Iterable[int]], partitions: int) -> None:
         self._held = held
+        self._partitions = partitions
 
     def metadata(self, topics: Iterable[str]) -> Any:
         """What this member tells the leader: its topics, and the tasks it had last."""
@@ -37,9 +38,10 @@ class TaskAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokafka
     def assign(self, cluster: Any, members: Mapping[str, Any]) -> dict[str, Any]:
         """The leader's decision for all members. Raises UnequalTopics."""
         topics = sorted({topic for member in members.values() for topic in member.subscription})
-        partitions = _partitions_of(cluster, topics)
+        self._refuse_unequal({topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics})
         shares = share_out(
-            partitions, {member: _tasks_of(metadata.user_data) for member, metadata in members.items()}
+            range(self._partitions),
+            {member: _tasks_of(metadata.user_data) for member, metadata in members.items()},
         )
         return {
             member: ConsumerProtocolMemberAssignment(
@@ -47,6 +49,14 @@ class TaskAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokafka
             )
             for member in members
         }
+
+    def _refuse_unequal(self, counts: Mapping[str, int]) -> None:
+        wrong = ", ".join(f"{topic}: {n}" for topic, n in sorted(counts.items()) if n != self._partitions)
+        if wrong:
+            raise UnequalTopics(
+                f"every topic of a worker must have {self._partitions} partitions (kafka.partitions), "
+                f"but these have not: {wrong}. See: throughline topics check"
+            )
 
     def on_assignment(self, assignment: Any) -> None:
         """Nothing to remember: the tasks themselves know."""
@@ -70,17 +80,6 @@ def share_out(partitions: Collection[int], holders: Mapping[str, Collection[int]
         shares[member] = sorted([*shares[member], *waiting[:missing]])
         del waiting[:missing]
     return shares
-
-
-def _partitions_of(cluster: Any, topics: Iterable[str]) -> set[int]:
-    by_topic = {topic: set(cluster.partitions_for_topic(topic) or ()) for topic in topics}
-    counts = {topic: len(partitions) for topic, partitions in by_topic.items()}
-    if len(set(counts.values())) > 1:
-        listed = ", ".join(f"{topic}: {count}" for topic, count in sorted(counts.items()))
-        raise UnequalTopics(
-            f"the topics of a worker must have the same number of partitions, but have {listed}"
-        )
-    return set().union(*by_topic.values())
 
 
 def _tasks_of(user_data: bytes | None) -> set[int]:

@@ -93,6 +93,11 @@ class Engine(Protocol):
         """True when a turn without records would send something."""
         ...
 
+    @property
+    def timer_clock_ms(self) -> int:
+        """What timers are measured by, epoch-ms; for metrics."""
+        ...
+
 
 class EngineFactory(Protocol):
     """Makes the engine of a task from what its store holds."""

@@ -27,7 +27,7 @@ class Name(StrEnum):
     COMMIT_SECONDS = "commit_seconds"
     RESTORE_SECONDS = "restore_seconds"
     LAG = "lag_records"
-    CLOCK_DELAY = "clock_delay_seconds"
+    CLOCK = "timer_clock_seconds"
     TASKS = "tasks"
 
 
@@ -61,7 +61,9 @@ class Metrics:
         )
         self._restore = self._histogram(Name.RESTORE_SECONDS, "reading changelogs back", *seconds, 20, 60)
         self._lag = self._gauge(Name.LAG, "records in Kafka that are not processed", "partition")
-        self._delay = self._gauge(Name.CLOCK_DELAY, "how far a task's clock is behind", "partition")
+        self._clock = self._gauge(
+            Name.CLOCK, "the timer clock, epoch seconds: time() less it is the delay", "partition"
+        )
         self._tasks = Gauge(_full(Name.TASKS), "tasks of this worker", registry=self.registry)
 
     def serve(self, port: int) -> None:
@@ -112,9 +114,9 @@ class Metrics:
         """Records of one task that are in Kafka and not taken."""
         self._lag.labels(str(partition)).set(records)
 
-    def clock_delay(self, partition: int, seconds: float) -> None:
-        """How far one task's clock is behind the wall."""
-        self._delay.labels(str(partition)).set(seconds)
+    def clock(self, partition: int, epoch_s: float) -> None:
+        """What one task measures timers by."""
+        self._clock.labels(str(partition)).set(epoch_s)
 
     def bench_line(self) -> str:
         """One line of JSON for `make bench`: CPU seconds in all, since the first record, by phase; and totals.

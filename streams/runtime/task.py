@@ -104,6 +104,7 @@ class Task:
         now_ms = time.time_ns() // 1_000_000
         with self._metrics.phase(Phase.PROCESS):
             effects = self._engine.process(turn.records, now_ms=now_ms, caught_up=turn.caught_up)
+        self._metrics.clock(self.partition, self._engine.timer_clock_ms / 1000)
         for topic, records in turn.records.items():
             self.positions[topic] = records[-1].offset + 1
         return effects

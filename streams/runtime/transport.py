@@ -26,7 +26,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from streams.runtime.assignor import TaskAssignor
+from streams.runtime.assignor import TaskAssignor, UnequalTopics
 from streams.runtime.broker_traits import BrokerTraits
 from streams.runtime.commit import TaskTopics
 from streams.runtime.ending import ExitCode, end_process
@@ -52,6 +52,7 @@ class Wiring:
 
     tasks: Tasks
     topics: TaskTopics
+    partitions: int
     pace: Pace
     metrics: Metrics
     traits: BrokerTraits
@@ -65,6 +66,16 @@ class Taken:
     records: dict[str, Sequence[Record]] = field(default_factory=dict)
     caught_up: dict[str, int] = field(default_factory=dict)
     is_full: bool = False
+
+
+class _Assignor(TaskAssignor):
+    """Unequal topics end the worker: nobody would ever be assigned anything."""
+
+    def assign(self, cluster: Any, members: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return super().assign(cluster, members)
+        except UnequalTopics as error:
+            end_process(ExitCode.BROKEN, str(error))
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -117,7 +128,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             client_id=conf.broker_client_id,
             group_id=conf.id,
             group_instance_id=conf.consumer_group_instance_id,
-            partition_assignment_strategy=[TaskAssignor(lambda: self.consumer.last_tasks)],
+            partition_assignment_strategy=[_Assignor(lambda: self.consumer.last_tasks, wiring.partitions)],
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
@@ -245,9 +256,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         unknown = [TopicPartition(*tp) for tp in others]
         beginnings = await consumer.beginning_offsets(unknown) if unknown else {}
-        for tp in unknown:
-            held = await consumer.committed(tp)
-            consumer.seek(tp, beginnings[tp] if held is None else held)
+        told = await asyncio.gather(*(consumer.committed(tp) for tp in unknown))
+        for tp, offset in zip(unknown, told, strict=True):
+            consumer.seek(tp, beginnings[tp] if offset is None else offset)
         for tp, offset in positions.items():
             consumer.seek(TopicPartition(*tp), offset)
 

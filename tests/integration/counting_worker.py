@@ -82,6 +82,7 @@ class CountingEngine:
         self._step_s = step_s
         self._tells_turns = tells_turns
         self.has_news = False
+        self.timer_clock_ms = 0
         tell(restored=partition, counted=total(self._held))
 
     def process(self, batch: Batch, *, now_ms: int, caught_up: Mapping[str, int]) -> Effects:
@@ -155,6 +156,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("bootstrap")
     parser.add_argument("--suffix", default="")
+    parser.add_argument("--partitions", type=int, default=PARTITIONS)
     parser.add_argument("--batch-records", type=int, default=50)
     parser.add_argument("--session-s", type=float, default=0.0)
     parser.add_argument("--step-s", type=float, default=0.0)
@@ -171,6 +173,7 @@ def main() -> int:
         "counting" + options.suffix,
         options.bootstrap,
         topics=topics_of(options.suffix),
+        partitions=options.partitions,
         pace=Pace(options.batch_records, 1 << 20, 0.01),
         traits=traits,
     )

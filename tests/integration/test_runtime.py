@@ -205,3 +205,31 @@ def test_a_record_as_large_as_they_come_passes(world: World) -> None:
     world.start_worker()
     world.wait_until_counted(3)
     assert [message.value() for message in world.read_all(OUTPUT)] == [value for *_, value in large]
+
+
+def test_topics_with_another_partition_count_are_refused(world: World) -> None:
+    """Settings and topics disagree: exit code 1 and a line with the topics, before anything is processed."""
+    world.produce([("in.a", b"same", b"keep/1")])
+    worker = world.start_worker("--partitions", "3")
+    assert worker.ended() == 1
+    assert "must have 3 partitions (kafka.partitions)" in "".join(worker.complaints)
+    assert world.read_all(OUTPUT) == []
+
+
+def test_a_broker_that_is_away_is_waited_for(embedded_broker: EmbeddedBrokers, seed: int) -> None:
+    """Three seconds without a broker, in the middle of work: the worker goes on afterwards, nothing lost or doubled."""
+    broker = embedded_broker(topics=dict.fromkeys(ALL_TOPICS, PARTITIONS), group_delay_ms=100)
+    world = World(broker.bootstrap, session_s=4.0)
+    try:
+        records = inputs(2000, random.Random(seed))
+        world.produce(records)
+        worker = world.start_worker("--batch-records", "20", "--step-s", "0.01")
+        worker.restored(PARTITIONS)
+        time.sleep(0.3)
+        broker.down()
+        time.sleep(3.0)
+        broker.up()
+        world.assert_all_once(records)
+        assert worker.stop() == 0
+    finally:
+        world.close()

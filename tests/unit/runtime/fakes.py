@@ -52,6 +52,7 @@ class FakeEngine:
 
     effects: FakeEffects = field(default_factory=FakeEffects)
     has_news: bool = False
+    timer_clock_ms: int = 0
     batches: list[Batch] = field(default_factory=list)
     raises: Exception | None = None
 

@@ -67,7 +67,10 @@ def assigned(cluster: Any, *assignors: TaskAssignor) -> list[list[tuple[str, lis
 def test_partition_p_of_all_topics_goes_to_one_member_that_had_it() -> None:
     """Topics do not come apart, with any number of members; what a member holds it keeps."""
     shares = assigned(
-        Cluster(a=5, b=5), TaskAssignor(lambda: []), TaskAssignor(lambda: [1, 4]), TaskAssignor(lambda: [2])
+        Cluster(a=5, b=5),
+        TaskAssignor(lambda: [], 5),
+        TaskAssignor(lambda: [1, 4], 5),
+        TaskAssignor(lambda: [2], 5),
     )
     assert [[topic for topic, _ in share] for share in shares] == [["a", "b"]] * 3
     assert all(left == right for (_, left), (_, right) in shares)
@@ -75,7 +78,7 @@ def test_partition_p_of_all_topics_goes_to_one_member_that_had_it() -> None:
     assert 2 in shares[2][0][1]
 
 
-def test_topics_of_unequal_partition_counts_are_refused() -> None:
-    """A task would miss a topic: refused, with the counts."""
-    with pytest.raises(UnequalTopics, match="a: 4, b: 5"):
-        assigned(Cluster(a=4, b=5), TaskAssignor(lambda: []))
+def test_topics_with_other_partition_counts_than_told_are_refused() -> None:
+    """A task would miss a topic, or a person two tasks: refused, naming the topics."""
+    with pytest.raises(UnequalTopics, match=r"must have 4 partitions .*: b: 5\. See"):
+        assigned(Cluster(a=4, b=5), TaskAssignor(lambda: [], 4))
