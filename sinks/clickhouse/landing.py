@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -23,6 +23,8 @@ from sinks.clickhouse.chunk import Block, ChunkWriter, Record, Span
 from sinks.clickhouse.writer import Unavailable
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +172,27 @@ class Landing:
 
     def _event(self, message: Message, error: KafkaError) -> None:
         if error.code() == KafkaError._PARTITION_EOF:
-            held, offset = self._held.get(_place(message)), message.offset()
-            # Transaction markers take offsets: the end of a partition may lie behind its last record.
-            if held is not None and offset is not None and offset > held.end:
-                held.end = offset
-                self._touch(rows=0)
+            self._ended(message)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
             self._lost(message)
         elif error.fatal():
             raise KafkaException(error)
         elif not error.retriable():
             log.warning("reading %s: %s", message.topic(), error.str())
+
+    def _ended(self, message: Message) -> None:
+        held, offset = self._held.get(_place(message)), message.offset()
+        if held is None or offset is None:
+            return
+        # Transaction markers take offsets: the end of a partition may lie behind its last record.
+        if offset > held.end:
+            held.end = offset
+            self._touch(rows=0)
+        if held.pending_end is not None and offset < held.pending_end:
+            log.error(
+                "%s/%d: the broker lost offsets %d to %d", *_place(message), offset, held.pending_end - 1
+            )
+            held.pending_end = None
 
     def _lost(self, message: Message) -> None:
         """The broker no longer has what comes next: said loudly, and read on from what it has."""
@@ -312,6 +324,25 @@ class Landing:
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._generation += 1
         self._held.clear()
+
+
+def _held_from(consumer: Consumer, committed: TopicPartition) -> _Held:
+    """Where a partition's landing stands, by its committed offset."""
+    start = committed.offset
+    if start < 0:
+        start, _ = _patiently(lambda: consumer.get_watermark_offsets(committed, timeout=_TIMEOUT_S))
+    return _Held(start, start, _pending_end(committed.metadata))
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """The broker's answer, asked for again for a while: a rebalance is no place to give up at the first hiccup."""
+    for backoff_s in _BACKOFF_S:
+        try:
+            return ask()
+        except KafkaException as error:
+            log.warning("the broker does not answer, asking again: %s", error)
+            time.sleep(backoff_s)
+    return ask()
 
 
 def _consumer_configuration(options: LandingOptions) -> dict[str, str | int | bool]:

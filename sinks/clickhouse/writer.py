@@ -123,18 +123,23 @@ class Writer:
     def _known(self, client: Client, table: str, columns: tuple[str, ...]) -> list[str]:
         """The block's columns that the table has; a missing one is named once: its data are not landed."""
         if table not in self._columns:
-            asked = "SELECT name FROM system.columns WHERE database = {d:String} AND table = {t:String}"
-            found = client.query(asked, parameters={"d": self._warehouse.database, "t": table})
-            if not found.result_rows:
-                raise Unavailable(
-                    f"no table {self._warehouse.database}.{table}: throughline warehouse migrate"
-                )
-            self._columns[table] = frozenset(row[0] for row in found.result_rows)
+            self._columns[table] = self._columns_of(client, table)
         for name in columns:
             if name not in self._columns[table] and (table, name) not in self._warned:
                 self._warned.add((table, name))
                 log.warning("table %s has no column for field %s; it stays in Kafka only", table, name)
         return [name for name in columns if name in self._columns[table]]
+
+    def _columns_of(self, client: Client, table: str) -> frozenset[str]:
+        """Raises Unavailable where a migration is missing: a table that keeps nothing needs the view behind it."""
+        place = {"d": self._warehouse.database, "t": table}
+        asked = "SELECT engine, dependencies_table FROM system.tables WHERE database = {d:String} AND name = {t:String}"
+        found = client.query(asked, parameters=place).result_rows
+        if not found or (found[0][0] == "Null" and not found[0][1]):
+            missing = "view behind" if found else "table"
+            raise Unavailable(f"no {missing} {place['d']}.{table}; throughline warehouse migrate makes it")
+        asked = "SELECT name FROM system.columns WHERE database = {d:String} AND table = {t:String}"
+        return frozenset(row[0] for row in client.query(asked, parameters=place).result_rows)
 
 
 def _meaning(error: Exception) -> Unavailable | Rejected:

@@ -16,7 +16,8 @@ _INSERT: Final = re.compile(_GAP + rb"INSERT\s+INTO\b", re.I | re.S)
 _SELECT: Final = re.compile(_GAP + rb"\(*\s*(?:SELECT|WITH)\b", re.I | re.S)
 _COMMENT = rb"--[^\n]*|/\*.*?\*/"
 _INSERT_TURN: Final = re.compile(
-    _LITERAL + rb"|" + _COMMENT + rb"|\b(?:SELECT|WITH|VALUES|INFILE)\b|\bFORMAT\s+(\w+)[ \t\r]*(?:\n|;|$)", re.I | re.S
+    _LITERAL + rb"|" + _COMMENT + rb"|\b(?:SELECT|WITH|VALUES|INFILE)\b|\bFORMAT\s+(\w+)[ \t\r]*(?:\n|;|$)",
+    re.I | re.S,
 )
 _FILE_CLAUSE: Final = re.compile(_LITERAL + rb"|\b(INFILE|OUTFILE)\b", re.I | re.S)
 _OUTPUT_FORMAT: Final = re.compile(rb"\bFORMAT\s+(\w+)\s*(?:SETTINGS\s[^;]*)?;?\s*$", re.I)
