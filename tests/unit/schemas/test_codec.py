@@ -214,6 +214,29 @@ class TestBrokenBytes:
         """No end, bytes behind the end, a block that leaves the map, bad UTF-8, a negative length."""
         assert reason_of(read_identifiers, raw) is Reason.UNREADABLE
 
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            b"\x02\x02a\x02b\x02\x02c\x02d\0",
+            b"\x02\x02a\x02b\x01\x08\x02c\x02d\0",
+            b"\x01\x08\x02a\x02b\x02\x02c\x02d\0",
+            b"\x03\x10\x02a\x02b\x02c\x02d\0",
+            b"\x04\x02a\x82\0b\x02c\x02d\0",
+            b"\x84\0\x02a\x02b\x02c\x02d\0",
+            b"\x04\x02a\x02b\x02c\x02d\x80\0",
+        ],
+        ids=["two blocks", "second sized", "first sized", "sized", "long length", "long count", "long end"],
+    )
+    def test_a_map_is_read_however_it_is_spelled(self, raw: bytes) -> None:
+        """Each spelling alone, in a head that is ordinary otherwise: other producers' libraries differ here."""
+        value = encode_touchpoint(touchpoint(identifiers={"a": "b"}))
+        start = value.index(b"\x02\x02a\x02b\0")
+        spelled = value[:start] + raw + value[start + 6 :]
+        head = read_head(spelled)
+        assert head == (*read_head(value)[:6], raw, start + len(raw))
+        assert read_identifiers(head[6]) == {"a": "b", "c": "d"}
+        check_rest(spelled, head[-1], "web")
+
     @pytest.mark.parametrize("rest", [b"\x04", b"\x01", b"\x02\x04\xff\xff", b"\0\0\x02", b"\0\0\0\0\0\x06"])
     def test_a_bad_rest_of_the_envelope_is_unreadable(self, rest: bytes) -> None:
         """A union branch that does not exist, bad UTF-8, items that end too soon."""
