@@ -37,7 +37,11 @@ class Alias(msgspec.Struct, array_like=True, tag=0):
 
 
 class Profile(msgspec.Struct, array_like=True, tag=1):
-    """What a root holds; times in epoch ms. `revision` rises with every change and outlives merges."""
+    """What a root holds; times in epoch ms. `revision` rises with every change and outlives merges.
+
+    `arrived_ms` is when the newest of its touchpoints arrived, `merged_ms` when it last had to do with a merge: until
+    the timer clock has passed both, not everything is known that was in Kafka by then.
+    """
 
     members: list[str]
     revision: int = 0
@@ -50,6 +54,7 @@ class Profile(msgspec.Struct, array_like=True, tag=1):
     proposal: str = ""
     waiting: list[Waiting] = []
     merged_ms: int = NEVER
+    arrived_ms: int = NEVER
     journal_first: int = 0
     journal_parts: int = 0
     journal_tail: bytes = b""

@@ -65,7 +65,8 @@ class Episode(msgspec.Struct, array_like=True):
     """From the touchpoint that fills an empty cart to the one that empties it.
 
     `due_ms` is the end of the owner's first silence, as far as known; `left` is what lay in the cart then, set once a
-    later touchpoint shows that the silence was long enough. Times in epoch ms.
+    later touchpoint shows that the silence was long enough; `is_given_up` while an action for it is due. Times in
+    epoch ms.
     """
 
     opened_ms: int
@@ -84,6 +85,7 @@ class Episode(msgspec.Struct, array_like=True):
     end_digest: int = 0
     revenue_micros: int | None = None
     last_by: str = ""
+    is_given_up: bool = False
 
     @property
     def episode_id(self) -> str:

@@ -80,6 +80,8 @@ class Identity:
         """Make an identifier a member of a root and tell it so."""
         self._actors.touch(actor)
         actor.add_member(identifier)
+        # It may turn out to be somebody else's, with whom this profile is then one.
+        self._profiles.hold(_profile(actor), self.now_ms)
         self._send(Claim(identifier, actor.identifier, cause))
 
     def handle(self, message: ForActor) -> None:

@@ -35,7 +35,7 @@ def session_records(changed: Changed) -> Iterable[Output]:
 def cart_records(changed: Changed) -> Iterable[Output]:
     """Records of `carts`."""
     for actor, episode in changed.carts.values():
-        yield _cart(actor, episode, _cart_status(actor, episode), None)
+        yield _cart(actor, episode, _cart_status(episode), None)
     for actor, episode, into in changed.gone_carts.values():
         yield _cart(actor, episode, RETRACTED, into)
 
@@ -78,14 +78,9 @@ def _session(actor: Actor, session: Session, is_retracted: bool, into: str | Non
     })  # fmt: skip
 
 
-def _cart_status(actor: Actor, episode: Episode) -> str:
-    if not episode.is_open:
-        return episode.outcome
-    is_left = episode.left is not None or (
-        actor.profile is not None
-        and any(a.status == DUE and episode.holds(a.anchor) for a in actor.profile.actions)
-    )
-    return ABANDONED if is_left else episode.outcome
+def _cart_status(episode: Episode) -> str:
+    is_left = episode.left is not None or episode.is_given_up
+    return ABANDONED if episode.is_open and is_left else episode.outcome
 
 
 def _cart(actor: Actor, episode: Episode, status: str, into: str | None) -> Output:

@@ -7,7 +7,7 @@ Owns the order of these effects on one actor; must not know tasks, messages or r
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from streams.core.actions import Action, decide, review, undecided
+from streams.core.actions import DUE, Action, decide, review, undecided
 from streams.core.actor import Actor, Profile
 from streams.core.carts import OPEN, CartEntry, Episode, Touch, advance, episodes_of
 from streams.core.journal import ORDERED, OTHER, Entry
@@ -43,6 +43,8 @@ class Profiles:
         """Enter a touchpoint that is not a duplicate; returns the id of its session, None if it is late."""
         profile = _profile(actor)
         profile.revision += 1
+        if touchpoint.arrival_ms > profile.arrived_ms:
+            profile.arrived_ms = touchpoint.arrival_ms
         if touchpoint.is_late:
             profile.late[touchpoint.digest] = touchpoint.arrival_ms
             return None
@@ -72,6 +74,7 @@ class Profiles:
         mine, theirs = _profile(actor), _profile(other)
         mine.revision = max(mine.revision, theirs.revision) + 1
         mine.merged_ms = max(mine.merged_ms, theirs.merged_ms, now_ms)
+        mine.arrived_ms = max(mine.arrived_ms, theirs.arrived_ms)
         index = [actor.add_member(member) for member in theirs.members]
         actor.journal.extend(entry._replace(member=index[entry.member]) for entry in other.journal)
         held = {cart.digest for cart in actor.carts}
@@ -87,10 +90,19 @@ class Profiles:
         sessions = {s.session_id: s for s in theirs.sessions} | {s.session_id: s for s in mine.sessions}
         episodes = {e.episode_id: e for e in theirs.episodes} | {e.episode_id: e for e in mine.episodes}
         self._rebuild(actor, sessions.values(), episodes.values())
+        for episode in mine.episodes:
+            if episode.is_open:
+                self.changed.carts[episode.episode_id] = (actor, episode)
 
     def hold(self, profile: Profile, now_ms: int) -> None:
         """Note that a merge of the profile is under way."""
         profile.merged_ms = max(profile.merged_ms, now_ms)
+
+    def held_until(self, profile: Profile, clock_ms: int) -> int | None:
+        """When a timer that is due may fire, at the earliest; None if nothing stands against it."""
+        if profile.proposal or clock_ms <= profile.merged_ms:
+            return max(clock_ms, profile.merged_ms) + 1
+        return profile.arrived_ms if clock_ms < profile.arrived_ms else None
 
     def next_timer(self, actor: Actor) -> int | None:
         """When the timer clock next has something to do here, None if never."""
@@ -123,6 +135,7 @@ class Profiles:
     def _decide(self, actor: Actor, episode: Episode, clock_ms: int) -> None:
         action = decide(episode, clock_ms, self._rules)
         _profile(actor).actions.append(action)
+        episode.is_given_up = action.status == DUE
         self.changed.actions[action.action_id] = (actor, action)
         self.changed.carts[episode.episode_id] = (actor, episode)
 
@@ -156,24 +169,29 @@ class Profiles:
             return
         profile.episodes = episodes_of(in_order, actor.carts, self._rules.abandon_after_ms)
         for episode in profile.episodes:
-            if before.pop(episode.episode_id, None) != episode:
+            known = before.pop(episode.episode_id, None)
+            episode.is_given_up = known is not None and known.is_given_up
+            if known != episode:
                 self.changed.gone_carts.pop(episode.episode_id, None)
                 self.changed.carts[episode.episode_id] = (actor, episode)
         for episode_id, episode in before.items():
-            holder = next(
-                (e.episode_id for e in profile.episodes if e.holds((episode.opened_ms, episode.digest))), None
-            )
+            order = (episode.opened_ms, episode.digest)
+            holder = next((e.episode_id for e in profile.episodes if e.holds(order)), None)
             self.changed.carts.pop(episode_id, None)
             self.changed.gone_carts[episode_id] = (actor, episode, holder)
         self._review(actor)
 
     def _review(self, actor: Actor) -> None:
+        """Bring actions, and what they say of carts, to how everything stands now."""
         profile = _profile(actor)
         for action in review(profile.actions, profile.episodes, self._rules.recovery_ms):
             self.changed.actions[action.action_id] = (actor, action)
-            for episode in profile.episodes:
-                if episode.holds(action.anchor):
-                    self.changed.carts[episode.episode_id] = (actor, episode)
+        due = [action.anchor for action in profile.actions if action.status == DUE]
+        for episode in profile.episodes:
+            is_given_up = any(map(episode.holds, due))
+            if is_given_up != episode.is_given_up:
+                episode.is_given_up = is_given_up
+                self.changed.carts[episode.episode_id] = (actor, episode)
 
     def _forget_session_ms(self, profile: Profile) -> int:
         """When the oldest session can go: not before the oldest cart that began in it."""

@@ -313,11 +313,13 @@ class Step:
                 self._found_due.pop(identifier, None)
                 self._set_timer(identifier)
                 continue
+            held_until_ms = self._profiles.held_until(actor.profile, clock_ms)
             found_ms = self._found_due.setdefault(identifier, now_ms)
-            is_unread = not self._rules.is_replay and clock_ms < found_ms
-            if actor.profile.proposal or clock_ms <= actor.profile.merged_ms or is_unread:
+            if held_until_ms is None and clock_ms < found_ms and not self._rules.is_replay:
+                held_until_ms = found_ms
+            if held_until_ms is not None:
                 self._count("held")
-                self._timers.set(actor, clock_ms + 1)
+                self._timers.set(actor, held_until_ms)
                 continue
             del self._found_due[identifier]
             self._actors.touch(actor)
