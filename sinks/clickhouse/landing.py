@@ -205,7 +205,8 @@ class Landing:
             "%s/%d: offsets %d to %d were deleted before they could be landed", *place, held.end, low - 1
         )
         held.end, held.pending_end = max(held.end, low), None
-        self._consumer.seek(TopicPartition(topic, partition, low))
+        # Seeking does not wake a partition that has failed; a new assignment does.
+        self._assign()
 
     # Landing
 
@@ -319,7 +320,11 @@ class Landing:
                 log.info(
                     "%s/%d: landing again [%d, %d)", committed.topic, committed.partition, start, pending_end
                 )
-        consumer.assign([TopicPartition(*place, held.start) for place, held in self._held.items()])
+        self._assign()
+
+    def _assign(self) -> None:
+        """Read on from the end of what is held."""
+        self._consumer.assign([TopicPartition(*place, held.end) for place, held in self._held.items()])
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._generation += 1
