@@ -69,7 +69,7 @@ def import_history(
     pace: Annotated[
         bool,
         typer.Option(
-            help="Wait for the worker and the sink. The embedded broker needs it; without it, no ticks wait."
+            help="Keep to the pace of worker and sink, as the embedded broker needs; without it, nobody need run."
         ),
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON, for programs.")] = False,

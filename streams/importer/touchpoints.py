@@ -15,14 +15,13 @@ from xxhash import xxh3_128_hexdigest
 from schemas.catalog import CHANNELS
 from schemas.layout import OWN_FIELDS, Kind
 from streams.core.identifier import normalise
-from streams.importer.mapping import Event, Item, Mapping, Value, template_parts
+from streams.importer.lookup import Texts, column_of, text_of, text_or_none
+from streams.importer.mapping import Event, Item, Mapping
 from streams.importer.reading import Table, read_rows
 from streams.importer.rejects import OnReject, Reason, Reject
 from streams.importer.values import micros_reader, read_quantity, share, time_reader
 
-Texts = list[str]
 Fields = dict[str, Any]
-Getter = Callable[[Texts], str]
 
 RANKS = ("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id")
 _REMEMBERED = 100_000
@@ -63,23 +62,23 @@ class Binding:
         self._content = table.content
         self._nulls = frozenset(mapping.file.nulls)
         self._event = _events(mapping.event, index)
-        self._channel = _getter(mapping.channel, index)
+        self._channel = text_of(mapping.channel, index)
         read_time = time_reader(mapping.time.format, zone=mapping.time.zone)
         self._read_time = read_time
-        self._occurred = _plain(mapping.time.column, index)
-        self._received = _plain(mapping.time.received, index) if mapping.time.received else None
+        self._occurred = column_of(mapping.time.column, index)
+        self._received = column_of(mapping.time.received, index) if mapping.time.received else None
         self._identify = _identities(mapping, index, ranks=ranks)
-        self._message_id = _optional(mapping.message_id.value(), index)
+        self._message_id = text_or_none(mapping.message_id.value(), index)
         self._is_distinct = mapping.message_id.duplicates == "distinct"
         self._read_micros = micros_reader(mapping.money.factor)
         self._item = _items(mapping.item, index, self._read_micros) if mapping.item else None
         self._order_events = frozenset(mapping.order.events)
-        self._order_id = _optional(mapping.order.id, index)
+        self._order_id = text_or_none(mapping.order.id, index)
         self._is_revenue_from_items = mapping.order.revenue == "items"
         revenue = mapping.order.revenue_column
-        self._revenue = _plain(revenue, index) if revenue else None
+        self._revenue = column_of(revenue, index) if revenue else None
         self._texts = [
-            (name, _getter(value, index))
+            (name, text_of(value, index))
             for name, value in (
                 ("currency", mapping.currency),
                 ("cart_id", mapping.cart_id),
@@ -88,12 +87,12 @@ class Binding:
             if value is not None
         ]
         self._campaign = [
-            (name, _getter(value, index)) for name, value in mapping.campaign or () if value is not None
+            (name, text_of(value, index)) for name, value in mapping.campaign or () if value is not None
         ]
-        self._properties = [(name, _getter(value, index)) for name, value in mapping.properties.items()]
+        self._properties = [(name, text_of(value, index)) for name, value in mapping.properties.items()]
         self._own = {
             channel: [
-                (name, _getter(mapping.fields[name], index), kind)
+                (name, text_of(mapping.fields[name], index), kind)
                 for name, kind in OWN_FIELDS[channel]
                 if name in mapping.fields
             ]
@@ -260,57 +259,12 @@ def _require_text(content: str) -> None:
         raise RowRejected(Reason.ENCODING, f"byte {error.start + 1} of the row is no text") from None
 
 
-def _getter(value: Value, index: dict[str, int]) -> Getter:
-    """A function from a row to the text that a mapping's value means; empty where it is missing."""
-    default = value.default or ""
-    if value.constant is not None:
-        constant = value.constant
-        return lambda _: constant
-    if value.template is not None:
-        return _template(value.template, index, default=default)
-    get = _plain(value.column, index)
-    names = value.names
-    if names and value.default is not None:
-        return lambda values: names.get(get(values), default)
-    if names:
-        return lambda values: names.get(text := get(values), text)
-    if default:
-        return lambda values: get(values) or default
-    return get
-
-
-def _optional(value: Value | None, index: dict[str, int]) -> Getter | None:
-    return None if value is None else _getter(value, index)
-
-
-def _plain(column: str | None, index: dict[str, int]) -> Getter:
-    place = index.get(column or "")
-    if place is None:
-        return lambda _: ""
-    return lambda values: values[place]
-
-
-def _template(template: str, index: dict[str, int], *, default: str) -> Getter:
-    parts = [(text, _plain(column, index) if column else None) for text, column in template_parts(template)]
-
-    def fill(values: Texts) -> str:
-        filled: list[str] = []
-        for text, get in parts:
-            column = get(values) if get else None
-            if column == "":
-                return default
-            filled.append(text + (column or ""))
-        return "".join(filled)
-
-    return fill
-
-
 def _events(mapped: Event, index: dict[str, int]) -> Callable[[Texts], tuple[str, str] | None]:
     """A function from a row to (event, type), None for a row to skip."""
     if mapped.constant is not None:
         always = (mapped.constant, mapped.type)
         return lambda _: always
-    get = _plain(mapped.column, index)
+    get = column_of(mapped.column, index)
     known: dict[str, tuple[str, str] | None] = {
         theirs: (ours.event, ours.type or mapped.type) for theirs, ours in mapped.names.items()
     }
@@ -334,9 +288,9 @@ def _identities(
 ) -> Callable[[Texts], tuple[dict[str, str], bytes]]:
     """A function from a row to its identifiers and the key: the highest-ranked of those that identify."""
     order = [kind for kind in ranks if kind in mapping.identifiers]
-    getters = [(kind, _getter(mapping.identifiers[kind], index)) for kind in order]
+    getters = [(kind, text_of(mapping.identifiers[kind], index)) for kind in order]
     getters += [
-        (kind, _getter(value, index)) for kind, value in mapping.identifiers.items() if kind not in order
+        (kind, text_of(value, index)) for kind, value in mapping.identifiers.items() if kind not in order
     ]
     known: dict[tuple[str, ...], tuple[dict[str, str], bytes]] = {}
 
@@ -361,14 +315,14 @@ def _items(
     mapped: Item, index: dict[str, int], read_micros: Callable[[str], int]
 ) -> Callable[[Texts], tuple[Fields | None, int | None]]:
     """A function from a row to (its item, what the line is worth), both None without a product."""
-    product_id = _getter(mapped.product_id, index)
+    product_id = text_of(mapped.product_id, index)
     texts = [
-        (name, _getter(value, index))
+        (name, text_of(value, index))
         for name, value in (("name", mapped.name), ("category", mapped.category))
         if value is not None
     ]
     get_quantity, get_price, get_total = (
-        _plain(column, index) for column in (mapped.quantity, mapped.price, mapped.total)
+        column_of(column, index) for column in (mapped.quantity, mapped.price, mapped.total)
     )
 
     def item(values: Texts) -> tuple[Fields | None, int | None]:
