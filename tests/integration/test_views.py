@@ -1,0 +1,223 @@
+"""What analysts read: each thing once, as it stands, under today's person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from schemas.catalog import Catalog
+from sinks.clickhouse.chunk import ChunkWriter, Span
+from sinks.clickhouse.embedded import EmbeddedWarehouse
+from sinks.clickhouse.landing import TARGETS
+from sinks.clickhouse.migrating import migrate
+from sinks.clickhouse.writer import Warehouse, Writer, connect
+from tests.unit.sinks.samples import AT_MS, framed
+
+MINUTE = 60_000
+
+
+class World:
+    """Lands records at rising offsets, as the sink does, and asks."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._writer = Writer(warehouse)
+        self._chunks = ChunkWriter(Catalog.embedded().schema)
+        self._offsets: dict[tuple[str, int], int] = {}
+        self.client: Client = connect(warehouse)
+
+    def land(self, topic: str, *values: bytes, partition: int = 0) -> None:
+        start = self._offsets.get((topic, partition), 0)
+        end = self._offsets[topic, partition] = start + len(values)
+        records, target = list(zip(range(start, end), values, strict=True)), TARGETS[topic]
+        span = Span(topic, partition, start, end)
+        for block in self._chunks.blocks(span, records, is_mixed=target.is_mixed):
+            self._writer.insert(target.table, block)
+
+    def touch(self, message_id: str, *, at: int = 0, partition: int = 0, **changes: Any) -> None:
+        """A touchpoint `at` minutes after the beginning."""
+        when = AT_MS + at * MINUTE
+        record = {
+            "occurred_at": when,
+            "received_at": when,
+            "session_id": None,
+            "event": "Page Viewed",
+            **changes,
+        }
+        value = framed("touchpoints.stitched.web", message_id=message_id, **record)
+        self.land("touchpoints.stitched", value, partition=partition)
+
+    def session(self, session_id: str, start: int, end: int, *, partition: int = 0, **changes: Any) -> None:
+        """A session from `start` to `end` minutes after the beginning."""
+        bounds = {"started_at": AT_MS + start * MINUTE, "ended_at": AT_MS + end * MINUTE}
+        value = framed("sessions", session_id=session_id, **bounds, **changes)
+        self.land("sessions", value, partition=partition)
+
+    def belongs(self, identifier: str, profile_id: str, own: str, *, partition: int = 0) -> None:
+        value = framed("identities", identifier=identifier, profile_id=profile_id, own_profile_id=own)
+        self.land("identities", value, partition=partition)
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self.client.query(sql).result_rows]
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWarehouse]:
+    with EmbeddedWarehouse.start(tmp_path_factory.mktemp("warehouse")) as warehouse:
+        migrate(Warehouse(warehouse.url, warehouse.user, warehouse.password))
+        yield warehouse
+
+
+@pytest.fixture
+def world(opened: EmbeddedWarehouse) -> Iterator[World]:
+    world = World(Warehouse(opened.url, opened.user, opened.password))
+    yield world
+    for table in ("touchpoints", "sessions", "carts", "actions", "identities"):
+        world.client.command(f"TRUNCATE TABLE {table}")
+    world.client.close()
+
+
+TOUCHPOINTS = "SELECT message_id, profile_id, session_id FROM current_touchpoints ORDER BY message_id"
+
+
+def test_copies_of_a_touchpoint_are_one(world: World) -> None:
+    """The same message_id within a person, on whatever partition and however often, is one touchpoint."""
+    for _ in range(3):
+        world.touch("m1")
+    world.touch("m1", partition=1)
+    world.touch("m2")
+    world.touch("m1", profile_id="somebody else")
+    assert world.ask(TOUCHPOINTS) == [("m1", "p1", None), ("m1", "somebody else", None), ("m2", "p1", None)]
+
+
+def test_copy_that_came_in_time_is_the_one_that_stays(world: World) -> None:
+    """A late repeat never takes a touchpoint out of its session."""
+    world.touch("m1", at=5, is_late=True)
+    world.touch("m1", at=5)
+    world.session("s1", 0, 10)
+    assert world.ask(TOUCHPOINTS) == [("m1", "p1", "s1")]
+
+
+def test_copies_meet_in_a_merge(world: World) -> None:
+    """Two people with the same message_id who become one person have it once."""
+    world.touch("m1", profile_id="a")
+    world.touch("m1", profile_id="b")
+    world.belongs("user_id:1", "a", own="a")
+    world.belongs("email:x", "b", own="b")
+    assert [row[1] for row in world.ask(TOUCHPOINTS)] == ["a", "b"]
+    world.belongs("email:x", "a", own="b")
+    assert world.ask(TOUCHPOINTS) == [("m1", "a", None)]
+
+
+def test_history_follows_the_last_word_on_an_identifier(world: World) -> None:
+    """Merged, merged further, and back: the last record of an identifier holds, in every view."""
+    world.touch("m1", profile_id="c")
+    world.session("s1", 0, 1, profile_id="c")
+    world.land("carts", framed("carts", profile_id="c"))
+    world.land("actions", framed("actions", profile_id="c"))
+    for today in ("b", "a", "c", "a"):
+        world.belongs("anonymous_id:3", today, own="c", partition=1)
+        for view in ("touchpoints", "sessions", "carts", "actions"):
+            assert world.ask(f"SELECT profile_id FROM current_{view}") == [(today,)]
+        assert world.ask("SELECT profile_id FROM profiles") == [(today,)]
+
+
+@pytest.mark.parametrize(
+    ("minute", "expected"),
+    [(-1, None), (0, "s1"), (10, "s1"), (11, None), (40, "s2"), (50, "s2"), (51, None)],
+)
+def test_session_of_a_touchpoint_is_the_one_that_covers_it(
+    world: World, minute: int, expected: str | None
+) -> None:
+    """Bounds belong to it; between sessions there is none; another person's never counts."""
+    world.session("s1", 0, 10)
+    world.session("s2", 40, 50)
+    world.session("other", -100, 100, profile_id="somebody else")
+    world.touch("m1", at=minute, session_id="gone")
+    assert world.ask(TOUCHPOINTS) == [("m1", "p1", expected)]
+
+
+def test_late_touchpoints_have_no_session(world: World) -> None:
+    """Even where one covers their time."""
+    world.session("s1", 0, 10)
+    world.touch("m1", at=5, is_late=True)
+    assert world.ask(TOUCHPOINTS) == [("m1", "p1", None)]
+
+
+def test_event_time_never_lies_behind_receipt(world: World) -> None:
+    """A producer's clock that runs ahead is cut to when the record was received, as the rules do."""
+    world.session("s1", 0, 10)
+    world.touch("m1", at=5, occurred_at=AT_MS + 999 * MINUTE)
+    assert world.ask(TOUCHPOINTS) == [("m1", "p1", "s1")]
+
+
+def test_clock_ahead_of_the_broker_keeps_its_session(world: World) -> None:
+    """Where arrival cut the event time, the session it counted to may end before the time the record claims."""
+    world.session("s1", 0, 10)
+    world.touch("m1", at=12, session_id="s1")
+    assert world.ask(TOUCHPOINTS) == [("m1", "p1", "s1")]
+
+
+def test_sessions_stand_in_their_highest_revision(world: World) -> None:
+    """Whatever the order and however often they were written; retracted ones are gone."""
+    for revision, end in ((1, 5), (3, 15), (2, 10), (3, 15)):
+        world.session("s1", 0, end, revision=revision, partition=revision % 2)
+    world.session("s2", 20, 25)
+    world.session("s2", 20, 25, revision=2, is_retracted=True, retracted_into="s1")
+    asked = "SELECT session_id, revision, dateDiff('minute', started_at, ended_at) FROM current_sessions"
+    assert world.ask(asked) == [("s1", 3, 15)]
+
+
+def test_retracted_session_comes_back_with_a_higher_revision(world: World) -> None:
+    """Retraction is a revision like any other."""
+    world.session("s1", 0, 5, revision=1)
+    world.session("s1", 0, 5, revision=2, is_retracted=True)
+    assert world.ask("SELECT count() FROM current_sessions") == [(0,)]
+    world.session("s1", 0, 9, revision=3)
+    assert world.ask("SELECT revision FROM current_sessions") == [(3,)]
+
+
+def test_carts_and_actions_stand_in_their_highest_revision(world: World) -> None:
+    """A retracted cart is gone; a cancelled action stays, as cancelled."""
+    for episode, statuses in {"e1": ("open", "abandoned", "purchased"), "e2": ("open", "retracted")}.items():
+        for revision, status in enumerate(statuses):
+            value = framed("carts", episode_id=episode, revision=revision, status=status)
+            world.land("carts", value, value)
+    for revision, status in enumerate(("due", "cancelled")):
+        world.land("actions", framed("actions", revision=revision, status=status), partition=revision)
+    assert world.ask("SELECT episode_id, status FROM current_carts") == [("e1", "purchased")]
+    assert world.ask("SELECT action_id, status FROM current_actions") == [("a1", "cancelled")]
+
+
+def test_profile_sums_up_a_person(world: World) -> None:
+    """One row a person of today, over everything written under what has become them."""
+    world.touch("m1", at=0, profile_id="a")
+    world.touch("m2", at=3, profile_id="b", event="Order Completed", revenue_micros=2_000_000)
+    world.touch("m2", at=3, profile_id="b", event="Order Completed", revenue_micros=2_000_000)
+    world.touch("m3", at=90, profile_id="b", revenue_micros=5)
+    world.session("s1", 0, 3, profile_id="a")
+    world.session("s2", 90, 90, profile_id="b")
+    world.belongs("user_id:1", "a", own="a")
+    world.belongs("email:x", "a", own="b")
+    asked = """
+        SELECT profile_id, identifiers, dateDiff('minute', first_seen_at, last_seen_at), touchpoints, sessions,
+               orders, revenue_micros, channels FROM profiles"""
+    assert world.ask(asked) == [("a", ["email:x", "user_id:1"], 90, 3, 2, 1, 2_000_000, ["web"])]
+
+
+def test_views_have_the_columns_others_rely_on(world: World) -> None:
+    """The names of the design's last paragraph."""
+    promised = {
+        "touchpoints": "message_id, event, channel, occurred_at, received_at, identifiers, profile_id, "
+        "session_id, revenue_micros",
+        "current_touchpoints": "message_id, event, channel, occurred_at, received_at, identifiers, profile_id, "
+        "session_id, revenue_micros",
+        "current_sessions": "session_id, profile_id, started_at, ended_at, touchpoints, channels, revision, is_final",
+        "current_carts": "episode_id, profile_id, status, items, value_micros",
+        "current_actions": "action_id, profile_id, trigger, step, status, due_at, decided_at, value_micros",
+        "profiles": "profile_id, identifiers, touchpoints, sessions, orders, revenue_micros, channels",
+    }
+    for name, columns in promised.items():
+        assert world.ask(f"SELECT {columns} FROM {name}") == []
