@@ -71,7 +71,7 @@ def world(seed: int) -> World:
         if rng.random() < 0.2
         else DEFAULT
     )
-    people = _people(rng)
+    people = _knot(rng) if rng.random() < 0.3 else _people(rng)
     clocks_ms = [START_MS + rng.choice(GAPS_MS) for _ in people]
     originals = []
     for n in range(size):
@@ -109,6 +109,12 @@ def _people(rng: Random) -> list[list[tuple[str, str]]]:
     if len(people) > 1 and rng.random() < 0.4:
         people[0].append(rng.choice(people[1]))
     return people
+
+
+def _knot(rng: Random) -> list[list[tuple[str, str]]]:
+    """Many pairs out of one pool of identifiers: links that come in any order make and merge people all the time."""
+    pool = [(type_, f"{type_[0]}{n}") for n, type_ in enumerate(rng.choices(POOL, k=rng.randint(4, 14)))]
+    return [rng.sample(pool, min(len(pool), rng.choice([1, 2, 2, 2, 3]))) for _ in range(rng.randint(3, 12))]
 
 
 def _gap_ms(rng: Random) -> int:

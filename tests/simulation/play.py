@@ -7,7 +7,9 @@ from random import Random
 
 from streams.core.rules import Rules
 from tests.oracle.compare import Differences, answer, differences
+from tests.oracle.persons import on_time, persons_of
 from tests.oracle.rules import Rules as OracleRules
+from tests.oracle.touchpoints import Touchpoint, arrived_ms, occurred_ms, usable_identifiers
 from tests.oracle.worlds import Tick, World, shuffled, world
 from tests.simulation.cluster import Cluster, Commits, Faults
 from tests.simulation.feed import Feed
@@ -64,6 +66,29 @@ def play(played: World, setting: Setting, *, seed: int) -> Differences:
         cluster.settle()
     landed = landed_from(cluster.written, may_repeat=setting.faults.commits != Commits.ATOMIC)
     return differences(answer(played.touchpoints, played.rules), landed)
+
+
+def has_belated_link(played: World) -> bool:
+    """Whether people with a past turn out to be one when some of it is older than a profile remembers (72 h).
+
+    The rules know no such limit and would rewrite that past; the pipeline has let go of it.
+    """
+    rules = played.rules
+    last_ms = max((arrived_ms(t, rules) for t in played.touchpoints), default=0)
+    for person in persons_of(played.touchpoints, rules):
+        copies = [
+            t for t in played.touchpoints if person.identifiers.intersection(usable_identifiers(t, rules))
+        ]
+        for touchpoint in on_time(person, rules):
+            until_ms = occurred_ms(touchpoint, rules) + rules.late_after_ms
+            if until_ms < last_ms and _people_by(until_ms, copies, rules) > 1:
+                return True
+    return False
+
+
+def _people_by(clock_ms: int, copies: list[Touchpoint], rules: OracleRules) -> int:
+    known = persons_of((t for t in copies if arrived_ms(t, rules) <= clock_ms), rules)
+    return sum(1 for person in known if on_time(person, rules))
 
 
 def core_rules(rules: OracleRules) -> Rules:
