@@ -205,6 +205,7 @@ class TestBrokenBytes:
             b"\x02",
             b"\x02\x02a\x02b",
             b"\x02\x02a\x02b\0\0",
+            b"\x02\x02a\x03b\0",
             b"\x01\x7f\0",
             b"\x02\x02\xff\x02b\0",
             b"\x02\x01",
@@ -213,6 +214,13 @@ class TestBrokenBytes:
     def test_bad_identifiers_are_unreadable(self, raw: bytes) -> None:
         """No end, bytes behind the end, a block that leaves the map, bad UTF-8, a negative length."""
         assert reason_of(read_identifiers, raw) is Reason.UNREADABLE
+
+    def test_a_time_is_no_longer_than_a_number_can_be(self) -> None:
+        """Twelve bytes that look like two times of six, were it not that the first never ends."""
+        value = encode_touchpoint(touchpoint())
+        start = value.index(b"\x06web") + 4
+        spoilt = value[:start] + b"\x80" * 11 + b"\x01" + value[start + 12 :]
+        assert reason_of(read_head, spoilt) is Reason.UNREADABLE
 
     @pytest.mark.parametrize(
         "raw",
