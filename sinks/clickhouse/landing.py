@@ -29,14 +29,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the records of a topic go. `is_mixed`: records of many schemas, all into one insert."""
+    """The table of a topic, and the one that takes blocks of several schemas, if it has one."""
 
     table: str
-    is_mixed: bool = False
+    mixed_table: str = ""
 
 
 TARGETS: Final[Mapping[str, Target]] = {
-    "touchpoints.stitched": Target("touchpoints_landing", is_mixed=True),
+    "touchpoints.stitched": Target("touchpoints", mixed_table="touchpoints_landing"),
     "sessions": Target("sessions"),
     "carts": Target("carts"),
     "actions": Target("actions"),
@@ -229,8 +229,9 @@ class Landing:
         generation = self._generation
         self._commit([_offset(span, span.start, f"{_PENDING}{span.end}") for span in spans], stop)
         for span, target in spans.items():
-            for block in self._chunks.blocks(span, self._records(span), is_mixed=target.is_mixed):
-                self._insert(target.table, block, stop=stop, generation=generation)
+            for block in self._chunks.blocks(span, self._records(span), can_mix=bool(target.mixed_table)):
+                table = target.mixed_table if block.is_mixed else target.table
+                self._insert(table, block, stop=stop, generation=generation)
                 self.landed[span.topic] += block.rows
         self._commit([_offset(span, span.end, "") for span in spans], stop)
         for span in spans:

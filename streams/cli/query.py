@@ -82,20 +82,20 @@ def query(
 @contextmanager
 def warehouse_of(ctx: typer.Context, directory: Path | None) -> Iterator[Warehouse]:
     """Where to ask: the server of the settings, or that of a directory, started for as long as it takes."""
-    from sinks.clickhouse.embedded import EmbeddedWarehouse, WarehouseDidNotStart, holder_of
+    from sinks.clickhouse.embedded import EmbeddedWarehouse, WarehouseDidNotStart, holder_of, is_warehouse
     from sinks.clickhouse.writer import Warehouse
 
     at = context.settings(ctx).clickhouse
     if directory is None:
         yield Warehouse(at.url, at.user, at.password, at.database)
         return
-    if not directory.is_dir():
-        raise Failure(f"there is no warehouse in {directory}", ExitCode.UNAVAILABLE)
     if (holder := holder_of(directory)) is not None:
         if not holder.url:
             raise Failure(f"{directory} is held by process {holder.pid}, which does not answer yet", 3)
         yield Warehouse(holder.url, at.user, at.password, at.database)
         return
+    if not is_warehouse(directory):
+        raise Failure(f"there is no warehouse in {directory}", ExitCode.UNAVAILABLE)
     try:
         with EmbeddedWarehouse.start(
             directory, user=at.user, password=at.password, database=at.database
@@ -151,4 +151,5 @@ def _print_table(warehouse: Warehouse, sql: str, *, rows: int) -> None:
     console = Console()
     console.print(table)
     if len(found) > rows:
-        console.print(f"[dim]first {rows} rows; --rows N, --csv or --json for more[/]")
+        note = f"first {rows} rows; --rows N, --csv or --json for more"
+        console.print(note, style="dim", highlight=False)

@@ -37,7 +37,7 @@ def block(rows: int, *, start: int = 0) -> Block:
     """So many sessions, at offsets from `start`."""
     records = [(n, framed("sessions", session_id=f"s{n}")) for n in range(start, start + rows)]
     span = Span("sessions", 0, start, start + rows)
-    return ChunkWriter(CATALOG.schema).blocks(span, records, is_mixed=False)[0]
+    return ChunkWriter(CATALOG.schema).blocks(span, records)[0]
 
 
 @pytest.fixture(scope="module")
@@ -200,9 +200,9 @@ def test_table_without_its_view_takes_nothing(running: EmbeddedWarehouse) -> Non
     migrate(place)
     with connect(place) as client:
         client.command("DROP VIEW touchpoints_landing_to_touchpoints")
-    value = framed("touchpoints.stitched.web")
-    span = Span("touchpoints.stitched", 0, 0, 1)
-    (landed,) = ChunkWriter(CATALOG.schema).blocks(span, [(0, value)], is_mixed=True)
+    values = [(0, framed("touchpoints.stitched.web")), (1, framed("touchpoints.stitched.app"))]
+    span = Span("touchpoints.stitched", 0, 0, 2)
+    (landed,) = ChunkWriter(CATALOG.schema).blocks(span, values, can_mix=True)
     with pytest.raises(Unavailable, match="no view behind"):
         Writer(place).insert("touchpoints_landing", landed)
 

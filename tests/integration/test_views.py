@@ -33,8 +33,8 @@ class World:
         end = self._offsets[topic, partition] = start + len(values)
         records, target = list(zip(range(start, end), values, strict=True)), TARGETS[topic]
         span = Span(topic, partition, start, end)
-        for block in self._chunks.blocks(span, records, is_mixed=target.is_mixed):
-            self._writer.insert(target.table, block)
+        for block in self._chunks.blocks(span, records, can_mix=bool(target.mixed_table)):
+            self._writer.insert(target.mixed_table if block.is_mixed else target.table, block)
 
     def touch(self, message_id: str, *, at: int = 0, partition: int = 0, **changes: Any) -> None:
         """A touchpoint `at` minutes after the beginning."""

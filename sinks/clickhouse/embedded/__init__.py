@@ -7,7 +7,14 @@ process; only `engine` loads it.
 
 from __future__ import annotations
 
-from sinks.clickhouse.embedded.directory import DirectoryTaken, Holder, holder_of
+from sinks.clickhouse.embedded.directory import DirectoryTaken, Holder, holder_of, is_warehouse
 from sinks.clickhouse.embedded.process import EmbeddedWarehouse, WarehouseDidNotStart
 
-__all__ = ["DirectoryTaken", "EmbeddedWarehouse", "Holder", "WarehouseDidNotStart", "holder_of"]
+__all__ = [
+    "DirectoryTaken",
+    "EmbeddedWarehouse",
+    "Holder",
+    "WarehouseDidNotStart",
+    "holder_of",
+    "is_warehouse",
+]

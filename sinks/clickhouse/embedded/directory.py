@@ -82,6 +82,11 @@ class Lock:
         self._file.close()
 
 
+def is_warehouse(directory: Path) -> bool:
+    """Whether there is one to open; opening would make one."""
+    return (directory / "metadata").is_dir() and (directory / "store").is_dir()
+
+
 def holder_of(directory: Path) -> Holder | None:
     """Who holds the directory now; None: nobody, or there is no such directory."""
     try:

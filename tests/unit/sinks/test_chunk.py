@@ -53,21 +53,24 @@ def expected(record: Record, partition: int) -> dict[str, Any]:
     st.booleans(),
 )
 def test_any_records_come_back_as_they_were(
-    values: list[bytes], start: int, gaps: list[int], partition: int, is_mixed: bool
+    values: list[bytes], start: int, gaps: list[int], partition: int, can_mix: bool
 ) -> None:
     """Whatever schemas meet in a range, each record is read back as itself, once, with its place."""
     batch = placed(values, start, gaps)
     span = Span(TOPIC, partition, start, batch[-1][0] + 1)
-    blocks = ChunkWriter(CATALOG.schema).blocks(span, batch, is_mixed=is_mixed)
+    blocks = ChunkWriter(CATALOG.schema).blocks(span, batch, can_mix=can_mix)
     rows = sorted((row for block in blocks for row in read(block)), key=lambda row: int(row["_offset"]))
     assert rows == [expected(record, partition) for record in batch]
-    assert len(blocks) == (1 if is_mixed else len({value[:5] for value in values}))
+    assert len(blocks) == (1 if can_mix else len({value[:5] for value in values}))
+    assert [block.is_mixed for block in blocks] == [
+        can_mix and len({value[:5] for value in values}) > 1
+    ] * len(blocks)
 
 
 def test_columns_are_the_fields_and_the_place() -> None:
     """A column a field, in the schema's order, then partition and offset."""
     value = framed("sessions")
-    (block,) = ChunkWriter(CATALOG.schema).blocks(Span("sessions", 0, 5, 6), [(5, value)], is_mixed=False)
+    (block,) = ChunkWriter(CATALOG.schema).blocks(Span("sessions", 0, 5, 6), [(5, value)])
     names = [field["name"] for field in CATALOG.schema(301)["fields"]]
     assert block.columns == (*names, "_partition", "_offset")
 
@@ -75,7 +78,7 @@ def test_columns_are_the_fields_and_the_place() -> None:
 def test_mixed_columns_name_each_field_once() -> None:
     """Fields that several channels have share a column, behind the path of a mixed file."""
     batch = [(n, framed(f"{TOPIC}.{channel}")) for n, channel in enumerate(CHANNELS)]
-    (block,) = ChunkWriter(CATALOG.schema).blocks(Span(TOPIC, 0, 0, 15), batch, is_mixed=True)
+    (block,) = ChunkWriter(CATALOG.schema).blocks(Span(TOPIC, 0, 0, 15), batch, can_mix=True)
     assert len(block.columns) == len(set(block.columns))
     assert all(name.startswith(MIXED_PREFIX) for name in block.columns)
     assert {MIXED_PREFIX + "page_url", MIXED_PREFIX + "receipt_id", MIXED_PREFIX + "_offset"} <= set(
@@ -83,39 +86,49 @@ def test_mixed_columns_name_each_field_once() -> None:
     )
 
 
-@pytest.mark.parametrize("is_mixed", [False, True])
-def test_token_names_the_range_and_the_bytes(is_mixed: bool) -> None:
-    """The same range with the same bytes has the same token; any other range or byte another one."""
-    one, other = framed("sessions", revision=1), framed("sessions", revision=2)
+@pytest.mark.parametrize("can_mix", [False, True])
+def test_token_names_the_range_and_the_bytes(can_mix: bool) -> None:
+    """The same range with the same bytes has the same tokens; any other range or byte has others."""
+    one, other, cart = framed("sessions", revision=1), framed("sessions", revision=2), framed("carts")
 
-    def token(value: bytes, start: int, end: int, partition: int = 0) -> str:
+    def tokens(value: bytes, start: int, end: int, partition: int = 0) -> tuple[str, ...]:
         span = Span("sessions", partition, start, end)
         # A new writer each time: a restart must find the same token.
-        (block,) = ChunkWriter(CATALOG.schema).blocks(span, [(start, value)], is_mixed=is_mixed)
-        return block.token
+        blocks = ChunkWriter(CATALOG.schema).blocks(
+            span, [(start, value), (start + 1, cart)], can_mix=can_mix
+        )
+        return tuple(block.token for block in blocks)
 
-    assert token(one, 5, 6) == token(one, 5, 6)
-    assert token(one, 5, 6).startswith("sessions-0-5-6-301-")
+    assert tokens(one, 5, 7) == tokens(one, 5, 7)
+    assert tokens(one, 5, 7)[0].startswith("sessions-0-5-7-301")
     different = {
-        token(one, 5, 6),
-        token(other, 5, 6),
-        token(one, 4, 6),
-        token(one, 5, 7),
-        token(one, 5, 6, 1),
+        tokens(one, 5, 7),
+        tokens(other, 5, 7),
+        tokens(one, 4, 7),
+        tokens(one, 5, 8),
+        tokens(one, 5, 7, 1),
     }
     assert len(different) == 5
 
 
+def test_few_schemas_with_many_records_are_not_mixed() -> None:
+    """Mixing saves inserts and costs time a record."""
+    batch = [(n, framed("sessions") if n % 2 else framed("carts")) for n in range(5_000)]
+    chunks, span = ChunkWriter(CATALOG.schema), Span("sessions", 0, 0, 5_000)
+    assert [block.rows for block in chunks.blocks(span, batch[:-1], can_mix=True)] == [4_999]
+    assert [block.rows for block in chunks.blocks(span, batch, can_mix=True)] == [2_500, 2_500]
+
+
 def test_nothing_makes_no_block() -> None:
     """A range without records (only transaction markers) needs no insert."""
-    assert ChunkWriter(CATALOG.schema).blocks(Span("sessions", 0, 5, 9), [], is_mixed=False) == []
+    assert ChunkWriter(CATALOG.schema).blocks(Span("sessions", 0, 5, 9), []) == []
 
 
 @pytest.mark.parametrize("value", [b"", b"\0\0\0", b"\x01\0\0\x01\x2d1", codec.frame(99_999, b"")])
 def test_what_is_no_output_record_stops_the_chunk(value: bytes) -> None:
     """Output records are ours: one that cannot be one is a broken invariant, never skipped."""
     with pytest.raises(CodecError):
-        ChunkWriter(CATALOG.schema).blocks(Span("sessions", 0, 0, 1), [(0, value)], is_mixed=False)
+        ChunkWriter(CATALOG.schema).blocks(Span("sessions", 0, 0, 1), [(0, value)])
 
 
 def test_every_output_has_a_sample() -> None:
