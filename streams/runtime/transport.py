@@ -39,9 +39,6 @@ __all__ = ["BatchConsumer", "BatchProducer", "BatchTransport", "Wiring"]
 
 log = logging.getLogger(__name__)
 
-FETCH_WAIT_MS = 20
-"""How long the broker may hold a fetch that has nothing: also how fresh a live clock can be."""
-
 FETCH_BYTES = 8 * 1024 * 1024
 LAG_EVERY_S = 1.0
 
@@ -63,8 +60,10 @@ class Wiring:
 class Taken:
     """What one poll took for one task."""
 
-    records: dict[str, Sequence[Record]] = field(default_factory=dict)
+    records: dict[str, list[Record]] = field(default_factory=dict)
     caught_up: dict[str, int] = field(default_factory=dict)
+    count: int = 0
+    size_bytes: int = 0
     is_full: bool = False
 
 
@@ -134,7 +133,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             isolation_level="read_committed",
             max_partition_fetch_bytes=max(wiring.pace.batch_bytes, 1024 * 1024),
             fetch_max_bytes=FETCH_BYTES,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
+            fetch_max_wait_ms=wiring.traits.fetch_wait_ms,
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
@@ -162,15 +161,36 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         fetcher = self._ensure_consumer()._fetcher
         if not self.consumer.flow_active:
             return {}
+        taken = {partition: Taken() for partition in wanted}
         with fetcher._subscriptions.fetch_context():
-            waited = not any(tp in fetcher._records for tps in wanted.values() for tp in tps)
-            if waited and wait_s > 0:
+            if wait_s > 0 and not any(tp in fetcher._records for tps in wanted.values() for tp in tps):
                 await self._wait_for_records(fetcher, wait_s)
             self._woken.clear()
-            return {
-                partition: await self._take_for(fetcher, tps, pace=pace, inputs=inputs)
-                for partition, tps in wanted.items()
-            }
+            deadline_s = time.monotonic() + pace.poll_s
+            while True:
+                for partition, tps in wanted.items():
+                    await self._take_for(fetcher, tps, pace=pace, into=taken[partition])
+                behind = [tps for partition, tps in wanted.items() if not taken[partition].is_full]
+                left_s = deadline_s - time.monotonic()
+                # A fetch may bring but one small batch of each partition; a commit costs more than the next fetch.
+                if left_s <= 0 or not any(self._is_behind(fetcher, tps) for tps in behind):
+                    break
+                await self._wait_for_records(fetcher, left_s)
+            for partition, tps in wanted.items():
+                taken[partition].caught_up = self._caught_up(
+                    fetcher, [tp for tp in tps if tp.topic in inputs]
+                )
+        return taken
+
+    @staticmethod
+    def _is_behind(fetcher: Any, tps: Iterable[TP]) -> bool:
+        """True if the broker has shown records of these partitions that were not taken."""
+        assignment = fetcher._subscriptions.subscription.assignment
+        for tp in tps:
+            state = assignment.state_value(tp)
+            if state is not None and state.has_valid_position and state.position < (state.highwater or 0):
+                return True
+        return False
 
     async def _wait_for_records(self, fetcher: Any, wait_s: float) -> None:
         waiter = fetcher._create_fetch_waiter()
@@ -182,27 +202,21 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         else:
             waiter.cancel()
 
-    async def _take_for(
-        self, fetcher: Any, tps: Collection[TP], *, pace: Pace, inputs: Collection[str]
-    ) -> Taken:
-        taken = Taken()
-        metrics = self.consumer.wiring.metrics
-        room, weight = pace.batch_records, 0
+    async def _take_for(self, fetcher: Any, tps: Collection[TP], *, pace: Pace, into: Taken) -> None:
         # In the order of fetching, so that no topic of the task starves another.
         for tp in [tp for tp in fetcher._records if tp in tps]:
+            room = pace.batch_records - into.count
+            into.is_full = room <= 0 or into.size_bytes >= pace.batch_bytes
+            if into.is_full:
+                return
             # Without a timeout it never suspends, so the time of this thread is its own.
-            with metrics.phase(Phase.POLL):
+            with self.consumer.wiring.metrics.phase(Phase.POLL):
                 records = (await fetcher.fetched_records({tp}, timeout=0, max_records=room)).get(tp)
-            if not records:
-                continue
-            taken.records[tp.topic] = records
-            room -= len(records)
-            weight += sum([record.serialized_value_size for record in records])
-            if room <= 0 or weight >= pace.batch_bytes:
-                taken.is_full = True
-                break
-        taken.caught_up = self._caught_up(fetcher, [tp for tp in tps if tp.topic in inputs])
-        return taken
+            if records:
+                into.records.setdefault(tp.topic, []).extend(records)
+                into.count += len(records)
+                into.size_bytes += sum([record.serialized_value_size for record in records])
+        into.is_full = into.count >= pace.batch_records or into.size_bytes >= pace.batch_bytes
 
     def _caught_up(self, fetcher: Any, tps: Iterable[TP]) -> dict[str, int]:
         """Input topic -> when the fetch was sent that showed an end we have reached."""
@@ -306,10 +320,9 @@ class BatchConsumer(driver.Consumer):
             await self._nap(now_s, timeout)
             return
         generation = self.app.consumer_generation_id
-        taken = await self._poll(ready, wait_s=min([task.due_in_s(now_s) for task in ready]))
+        taken = await self._poll(ready, now_s, wait_s=min([task.due_in_s(now_s) for task in ready]))
         if self._is_over(generation):
             return
-        now_s = time.monotonic()
         for task in ready:
             got = taken.get(task.partition, Taken())
             if got.records or task.is_due(now_s):
@@ -321,9 +334,14 @@ class BatchConsumer(driver.Consumer):
         """True when a rebalance or a stop has begun since: what was taken will be read again."""
         return not self.flow_active or self.should_stop or generation != self.app.consumer_generation_id
 
-    async def _poll(self, ready: Sequence[Task], *, wait_s: float) -> dict[int, Taken]:
+    async def _poll(self, ready: Sequence[Task], now_s: float, *, wait_s: float) -> dict[int, Taken]:
         topics = self.wiring.topics
-        wanted = {task.partition: {TP(topic, task.partition) for topic in topics.read} for task in ready}
+        wanted = {
+            task.partition: {
+                TP(topic, task.partition) for topic in (topics.read if task.hears(now_s) else topics.inputs)
+            }
+            for task in ready
+        }
         inputs = frozenset(topics.inputs) if self.wiring.is_live else frozenset()
         try:
             return await self._thread.take(wanted, pace=self.wiring.pace, inputs=inputs, wait_s=wait_s)
