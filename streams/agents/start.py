@@ -15,7 +15,7 @@ from streams.runtime.metrics import Metrics
 from streams.runtime.task import Pace
 from streams.runtime.topics import CHANGELOG, DEAD_LETTERS, INBOX, INPUTS
 from streams.runtime.worker import Stopping, run, set_up_logging
-from streams.settings import Settings, SettingsError
+from streams.settings import Settings
 
 __all__ = ["plan_of", "rules_of", "start_worker"]
 
@@ -64,9 +64,7 @@ def engine_factory(settings: Settings) -> EngineFactory:
 
 
 def start_worker(settings: Settings) -> int:
-    """Runs one worker until it is told to stop. Returns its exit code. Raises SettingsError."""
-    if settings.worker.processing_guarantee != "at_least_once":
-        raise SettingsError(["worker.processing_guarantee: only at_least_once is there yet"])
+    """Runs one worker until it is told to stop. Returns its exit code."""
     set_up_logging(settings.worker.log_level)
     traits = asyncio.run(traits_of(settings.kafka.bootstrap_servers))
     metrics = Metrics()

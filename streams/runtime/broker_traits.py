@@ -29,14 +29,19 @@ class BrokerTraits:
     session_s: float
     """How soon the group gives up a worker that is gone. A real Kafka takes no less than 6 s by default."""
     heartbeat_s: float
+    fetch_wait_ms: int
+    """How long it may hold a fetch that has nothing, and with it all partitions that are not part of that fetch."""
     changelog_batch_bytes: int
     is_patience_needed: bool
     """See `group_patience`."""
 
 
-REAL = BrokerTraits(6.0, 1.0, changelog_batch_bytes=16 * 1024 * 1024 - 4096, is_patience_needed=False)
-EMBEDDED = BrokerTraits(4.0, 0.5, changelog_batch_bytes=2_500_000, is_patience_needed=True)
-"""Its rebalances take as long as a session less 1 s, and it loses batches larger than half of what it keeps."""
+REAL = BrokerTraits(
+    6.0, 1.0, fetch_wait_ms=50, changelog_batch_bytes=16 * 1024 * 1024 - 4096, is_patience_needed=False
+)
+EMBEDDED = BrokerTraits(4.0, 0.5, fetch_wait_ms=20, changelog_batch_bytes=2_500_000, is_patience_needed=True)
+"""Rebalances take as long as a session less 1 s; new data does not end a fetch that waits; batches larger than half of
+what it keeps are lost."""
 
 
 async def traits_of(bootstrap_servers: str) -> BrokerTraits:

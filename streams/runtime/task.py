@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 IDLE_TURN_S = 0.2
 """A task without records still gets a turn this often: it is how clocks go round."""
 
+HEAR_EVERY_S = 0.1
+"""A task reads its inbox, and sends news without records, this often: else idle clocks chase each other round."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -75,6 +78,7 @@ class Task:
         self._metrics = metrics
         self._rests_until_s = 0.0
         self._turned_at_s = 0.0
+        self._heard_at_s = 0.0
         self._committing: asyncio.Task[None] | None = None
 
     def is_ready(self, now_s: float) -> bool:
@@ -85,19 +89,29 @@ class Task:
         """How long until `is_ready`, if nothing keeps it busy."""
         return max(0.0, self._rests_until_s - now_s)
 
+    def hears(self, now_s: float) -> bool:
+        """True when it is time to read the inbox."""
+        return now_s >= self._heard_at_s + HEAR_EVERY_S
+
     def is_due(self, now_s: float) -> bool:
         """True when the task should get a turn even without records."""
-        return self._engine.has_news or now_s - self._turned_at_s >= IDLE_TURN_S
+        has_news = self.hears(now_s) and self._engine.has_news
+        return has_news or now_s >= self._turned_at_s + IDLE_TURN_S
 
     def due_in_s(self, now_s: float) -> float:
-        """How long until `is_due`."""
-        return 0.0 if self._engine.has_news else max(0.0, self._turned_at_s + IDLE_TURN_S - now_s)
+        """How long until there may be something to do for it besides records of its inputs."""
+        idle_s = max(0.0, self._turned_at_s + IDLE_TURN_S - now_s)
+        if self.hears(now_s):
+            return 0.0 if self._engine.has_news else idle_s
+        return min(idle_s, self._heard_at_s + HEAR_EVERY_S - now_s)
 
-    def hand_out(self, now_s: float, *, rest_s: float) -> None:
+    def hand_out(self, now_s: float, *, rest_s: float, has_heard: bool) -> None:
         """Marks the task busy with a turn that is on its way to the agent; the next one may follow after the rest."""
         self.is_busy = True
         self._turned_at_s = now_s
         self._rests_until_s = now_s + rest_s
+        if has_heard:
+            self._heard_at_s = now_s
 
     def process(self, turn: Turn) -> Effects:
         """One step of the core. Whatever it raises is a broken invariant: bad records come back as dead letters."""

@@ -33,7 +33,7 @@ from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import Record
 from streams.runtime.group_patience import be_patient
 from streams.runtime.metrics import Metrics, Phase
-from streams.runtime.task import Pace, Task, Tasks, Turn
+from streams.runtime.task import Pace, Tasks, Turn
 
 __all__ = ["BatchConsumer", "BatchProducer", "BatchTransport", "Wiring"]
 
@@ -320,27 +320,33 @@ class BatchConsumer(driver.Consumer):
             await self._nap(now_s, timeout)
             return
         generation = self.app.consumer_generation_id
-        taken = await self._poll(ready, now_s, wait_s=min([task.due_in_s(now_s) for task in ready]))
+        hearing = {task.partition for task in ready if task.hears(now_s)}
+        wait_s = min([task.due_in_s(now_s) for task in ready])
+        taken = await self._poll([task.partition for task in ready], hearing, wait_s=wait_s)
         if self._is_over(generation):
             return
+        now_s = time.monotonic()
         for task in ready:
             got = taken.get(task.partition, Taken())
             if got.records or task.is_due(now_s):
                 # A full batch means more is waiting: go on at once. Otherwise let the next one fill: commits cost.
-                task.hand_out(now_s, rest_s=0.0 if got.is_full else self.wiring.pace.poll_s)
+                rest_s = 0.0 if got.is_full else self.wiring.pace.poll_s
+                task.hand_out(now_s, rest_s=rest_s, has_heard=task.partition in hearing)
                 yield self._enveloped(Turn(task, got.records, got.caught_up, tenure=task.tenure))
 
     def _is_over(self, generation: int) -> bool:
         """True when a rebalance or a stop has begun since: what was taken will be read again."""
         return not self.flow_active or self.should_stop or generation != self.app.consumer_generation_id
 
-    async def _poll(self, ready: Sequence[Task], now_s: float, *, wait_s: float) -> dict[int, Taken]:
+    async def _poll(
+        self, ready: Sequence[int], hearing: Collection[int], *, wait_s: float
+    ) -> dict[int, Taken]:
         topics = self.wiring.topics
         wanted = {
-            task.partition: {
-                TP(topic, task.partition) for topic in (topics.read if task.hears(now_s) else topics.inputs)
+            partition: {
+                TP(topic, partition) for topic in (topics.read if partition in hearing else topics.inputs)
             }
-            for task in ready
+            for partition in ready
         }
         inputs = frozenset(topics.inputs) if self.wiring.is_live else frozenset()
         try:

@@ -111,7 +111,7 @@ class House:
 
     def turn(self, task: Task, *offsets: int) -> Turn:
         """A turn with records of the input, handed out."""
-        task.hand_out(0.0, rest_s=0.0)
+        task.hand_out(0.0, rest_s=0.0, has_heard=True)
         records = {"in": [FakeRecord("in", task.partition, offset) for offset in offsets]} if offsets else {}
         return Turn(task, records, {}, tenure=task.tenure)
 
@@ -264,19 +264,20 @@ def test_too_many_dead_letters_stop_after_their_commit() -> None:
 
 
 def test_a_task_rests_after_a_batch_that_was_not_full() -> None:
-    """Commits cost: the next small batch waits to fill; a turn is due every 0.2 s, or at once with news."""
+    """Commits cost: the next small batch waits to fill; a turn is due every 0.2 s, with news every 0.1 s."""
 
     async def scenario() -> None:
         house = House()
         [task] = (await house.started(0)).values()
-        task.hand_out(100.0, rest_s=0.02)
+        task.hand_out(100.0, rest_s=0.02, has_heard=True)
         task.end_tenure()
         assert (task.is_ready(100.01), task.is_ready(100.02)) == (False, True)
         assert task.ready_in_s(100.01) == pytest.approx(0.01)
         assert (task.is_due(100.19), task.is_due(100.2)) == (False, True)
         assert task.due_in_s(100.15) == pytest.approx(0.05)
         house.engines[0].has_news = True
-        assert task.is_due(100.01)
-        assert task.due_in_s(100.01) == 0.0
+        assert (task.is_due(100.09), task.is_due(100.1)) == (False, True)
+        assert task.due_in_s(100.09) == pytest.approx(0.01)
+        assert task.due_in_s(100.1) == 0.0
 
     asyncio.run(scenario())

@@ -1,0 +1,58 @@
+"""A worker is what the settings say."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from streams.agents.start import plan_of, rules_of
+from streams.core.rules import Rules
+from streams.runtime.broker_traits import EMBEDDED
+from streams.runtime.task import Pace
+from streams.settings import load
+
+
+def test_the_plan_has_what_the_settings_say() -> None:
+    """Sizes, times and addresses reach the worker in its units."""
+    settings = load(
+        None,
+        {
+            "THROUGHLINE_APP_NAME": "shop",
+            "THROUGHLINE_KAFKA_BOOTSTRAP_SERVERS": "a:1,b:2",
+            "THROUGHLINE_KAFKA_PARTITIONS": "7",
+            "THROUGHLINE_WORKER_BATCH_RECORDS": "10",
+            "THROUGHLINE_WORKER_BATCH_BYTES": "2048",
+            "THROUGHLINE_WORKER_POLL_MS": "50",
+            "THROUGHLINE_WORKER_CLOCK": "replay",
+            "THROUGHLINE_WORKER_MAX_DEAD_SHARE": "0.25",
+        },
+    )
+    plan = plan_of(settings, EMBEDDED)
+    assert (plan.name, plan.bootstrap_servers, plan.partitions) == ("shop", "a:1,b:2", 7)
+    assert plan.pace == Pace(10, 2048, 0.05)
+    assert (plan.is_live, plan.max_dead_share, plan.traits) == (False, 0.25, EMBEDDED)
+
+
+def test_default_settings_are_the_default_rules() -> None:
+    """The numbers the core decides by have one default, whichever side is asked."""
+    assert rules_of(load(None, {})) == Rules()
+
+
+def test_every_rule_can_be_set() -> None:
+    """No rule of the core is deaf to the settings: each differs once its setting does."""
+    changed = {
+        "THROUGHLINE_IDENTITY_RANKS": "email,user_id",
+        "THROUGHLINE_SESSIONS_GAP_S": "1",
+        "THROUGHLINE_SESSIONS_GAPS_S": "web=2",
+        "THROUGHLINE_CARTS_ABANDON_AFTER_S": "3",
+        "THROUGHLINE_CARTS_RECOVERY_S": "4",
+        "THROUGHLINE_ACTIONS_TIMER_LATENESS_S": "5",
+        "THROUGHLINE_ACTIONS_MAX_AGE_S": "6",
+        "THROUGHLINE_ACTIONS_EXPIRES_S": "7",
+        "THROUGHLINE_ACTIONS_CHANNELS": "push",
+        "THROUGHLINE_KAFKA_MAX_RECORD_BYTES": "2000",
+        "THROUGHLINE_WORKER_CLOCK": "replay",
+    }
+    rules, default = rules_of(load(None, changed)), Rules()
+    deaf = [f.name for f in dataclasses.fields(Rules) if getattr(rules, f.name) == getattr(default, f.name)]
+    assert deaf == []
+    assert (rules.gaps_ms, rules.abandon_after_ms, rules.expires_ms) == ({"web": 2000}, 3000, 7000)
