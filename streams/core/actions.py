@@ -55,28 +55,21 @@ def undecided(episodes: Sequence[Episode], actions: Sequence[Action]) -> list[Ep
     ]
 
 
-def decide(episode: Episode, decided_ms: int, rules: Rules) -> Action:
-    """The action for an episode found abandoned at `decided_ms` of the timer clock.
+def decide(episode: Episode, clock_ms: int, rules: Rules) -> Action:
+    """The action for an episode found abandoned when the timer clock read `clock_ms`.
 
-    Historical, so never sent on, if it comes too late to be of use or the cart was emptied meanwhile.
+    Historical, so never sent on, if that is too late to be of use or the cart was emptied meanwhile. In replay, where
+    the clock leaps, it is the moment that counts at which a live pipeline could have decided.
     """
-    is_historical = decided_ms - episode.due_ms > rules.max_action_age_ms or not episode.is_open
+    could_ms = (
+        max(episode.due_ms + rules.timer_lateness_ms, episode.arrived_ms) if rules.is_replay else clock_ms
+    )
+    is_over = not episode.is_open and episode.ended_ms <= could_ms
+    is_historical = is_over or could_ms - episode.due_ms > rules.max_action_age_ms
     action_id = content_uuid(_NAMESPACE, f"{episode.episode_id}/{TRIGGER}/{STEP}")
     action = Action(
-        action_id,
-        episode.opened_ms,
-        episode.digest,
-        decided_ms,
-        is_historical,
-        DUE,
-        0,
-        0,
-        "",
-        "",
-        None,
-        (),
-        None,
-    )
+        action_id, episode.opened_ms, episode.digest, clock_ms, is_historical, DUE, 0, 0, "", "", None, (), None
+    )  # fmt: skip
     _follow(action, episode, rules.recovery_ms)
     return action
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from streams.core.journal import Entry
+from streams.core.rules import Rules
 
 
 class Commerce(IntEnum):
@@ -30,7 +31,7 @@ COMMERCE_OF = {
 }
 """By Segment's event name; every other event leaves the cart as it is."""
 
-OPEN, PURCHASED, EMPTIED = "open", "purchased", "emptied"
+OPEN, PURCHASED, EMPTIED, EXPIRED = "open", "purchased", "emptied", "expired"
 
 
 class Item(msgspec.Struct, array_like=True, frozen=True):
@@ -54,6 +55,7 @@ class CartEntry(msgspec.Struct, array_like=True, frozen=True):
     items: tuple[Item, ...]
     revenue_micros: int | None
     currency: str | None
+    arrived_ms: int = 0
 
     @property
     def order(self) -> tuple[int, int]:
@@ -65,8 +67,8 @@ class Episode(msgspec.Struct, array_like=True):
     """From the touchpoint that fills an empty cart to the one that empties it.
 
     `due_ms` is the end of the owner's first silence, as far as known; `left` is what lay in the cart then, set once a
-    later touchpoint shows that the silence was long enough; `is_given_up` while an action for it is due. Times in
-    epoch ms.
+    later touchpoint shows that the silence was long enough; `arrived_ms` is when the last of what filled it until then
+    arrived; `is_given_up` while an action for it is due. Times in epoch ms.
     """
 
     opened_ms: int
@@ -85,6 +87,7 @@ class Episode(msgspec.Struct, array_like=True):
     end_digest: int = 0
     revenue_micros: int | None = None
     last_by: str = ""
+    arrived_ms: int = 0
     is_given_up: bool = False
 
     @property
@@ -101,6 +104,11 @@ class Episode(msgspec.Struct, array_like=True):
     def is_abandoned(self) -> bool:
         """True unless the episode ended before the owner had been silent long enough (an open one is, once due)."""
         return self.is_open or self.left is not None
+
+    @property
+    def touched_ms(self) -> int:
+        """Its cart is a new one if nobody touches it within the recovery window from here."""
+        return max(self.due_ms, self.updated_ms)
 
     @property
     def items_left(self) -> tuple[Item, ...]:
@@ -126,31 +134,32 @@ def value_micros(items: Iterable[Item]) -> int:
     return sum(item.price_micros * item.quantity for item in items)
 
 
-def advance(episodes: list[Episode], touch: Touch, abandon_after_ms: int) -> bool:
+def advance(episodes: list[Episode], touch: Touch, rules: Rules) -> bool:
     """Add a touchpoint that comes last in event-time order; True if it touched the cart."""
     at_ms, cart = touch
     episode = episodes[-1] if episodes and episodes[-1].is_open else None
     if episode is not None and episode.left is None:
         if at_ms <= episode.due_ms:
-            episode.due_ms = at_ms + abandon_after_ms
+            episode.due_ms = at_ms + rules.abandon_after_ms
         else:
             episode.left, episode.left_by = episode.items, episode.last_by
     if cart is None:
         return False
+    if episode is not None and at_ms > episode.touched_ms + rules.recovery_ms:
+        _end(episode, EXPIRED, at_ms=episode.touched_ms + rules.recovery_ms)
+        episode = None
     if episode is None:
-        return _open(episodes, cart, abandon_after_ms)
+        return _open(episodes, cart, rules.abandon_after_ms)
     _apply(episode, cart)
     return True
 
 
-def episodes_of(
-    in_order: Sequence[Entry], carts: Sequence[CartEntry], abandon_after_ms: int
-) -> list[Episode]:
+def episodes_of(in_order: Sequence[Entry], carts: Sequence[CartEntry], rules: Rules) -> list[Episode]:
     """All episodes of a profile, its journal and its cart entries given in event-time order."""
     by_digest = {cart.digest: cart for cart in carts}
     episodes: list[Episode] = []
     for entry in in_order:
-        advance(episodes, Touch(entry.occurred_ms, by_digest.get(entry.digest)), abandon_after_ms)
+        advance(episodes, Touch(entry.occurred_ms, by_digest.get(entry.digest)), rules)
     return episodes
 
 
@@ -162,7 +171,7 @@ def _open(episodes: list[Episode], cart: CartEntry, abandon_after_ms: int) -> bo
     episodes.append(
         Episode(
             at_ms, cart.digest, cart.message_id, cart.cart_id, items, cart.currency, at_ms,
-            at_ms + abandon_after_ms, last_by=cart.message_id,
+            at_ms + abandon_after_ms, last_by=cart.message_id, arrived_ms=cart.arrived_ms,
         )
     )  # fmt: skip
     return True
@@ -175,11 +184,17 @@ def _apply(episode: Episode, cart: CartEntry) -> None:
     episode.currency = episode.currency or cart.currency
     if items:
         episode.items = items
+        if episode.left is None:
+            episode.arrived_ms = max(episode.arrived_ms, cart.arrived_ms)
         return
     is_order = cart.kind == Commerce.ORDERED
-    episode.outcome = PURCHASED if is_order else EMPTIED
-    episode.ended_ms, episode.end_digest, episode.ended_by = cart.occurred_ms, cart.digest, cart.message_id
+    _end(episode, PURCHASED if is_order else EMPTIED, at_ms=cart.occurred_ms)
+    episode.end_digest, episode.ended_by = cart.digest, cart.message_id
     episode.revenue_micros = cart.revenue_micros if is_order else None
+
+
+def _end(episode: Episode, outcome: str, *, at_ms: int) -> None:
+    episode.outcome, episode.ended_ms = outcome, at_ms
 
 
 def _contents(items: tuple[Item, ...], cart: CartEntry) -> tuple[Item, ...]:

@@ -9,7 +9,7 @@ from schemas.catalog import CHANNELS
 from schemas.codec import encode, encode_session
 from streams.core.actions import CANCELLED, DUE, RECOVERED, STEP, TRIGGER, Action
 from streams.core.actor import Actor, profile_id_of
-from streams.core.carts import Episode, Item, value_micros
+from streams.core.carts import EMPTIED, OPEN, PURCHASED, Episode, Item, value_micros
 from streams.core.identity import Belonging
 from streams.core.profile import RETRACTED, Changed
 from streams.core.rules import Rules
@@ -79,8 +79,11 @@ def _session(actor: Actor, session: Session, is_retracted: bool, into: str | Non
 
 
 def _cart_status(episode: Episode) -> str:
+    """An expired cart stays what it was: abandoned."""
+    if episode.outcome in (PURCHASED, EMPTIED):
+        return episode.outcome
     is_left = episode.left is not None or episode.is_given_up
-    return ABANDONED if episode.is_open and is_left else episode.outcome
+    return ABANDONED if is_left else OPEN
 
 
 def _cart(actor: Actor, episode: Episode, status: str, into: str | None) -> Output:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from streams.core.actions import DUE, Action, decide, review, undecided
 from streams.core.actor import Actor, Profile
-from streams.core.carts import OPEN, CartEntry, Episode, Touch, advance, episodes_of
+from streams.core.carts import EXPIRED, OPEN, CartEntry, Episode, Touch, advance, episodes_of
 from streams.core.journal import ORDERED, OTHER, Entry
 from streams.core.rules import LATE_MS, Rules
 from streams.core.sessions import Session, extend, reconcile, sessions_of
@@ -144,8 +144,11 @@ class Profiles:
         episodes = profile.episodes
         if cart is None and not (episodes and episodes[-1].outcome == OPEN):
             return
-        if advance(episodes, Touch(at_ms, cart), self._rules.abandon_after_ms):
-            self.changed.carts[episodes[-1].episode_id] = (actor, episodes[-1])
+        if advance(episodes, Touch(at_ms, cart), self._rules):
+            for episode in episodes[-2:]:
+                if episode is not episodes[-1] and episode.outcome != EXPIRED:
+                    continue
+                self.changed.carts[episode.episode_id] = (actor, episode)
         if profile.actions:
             self._review(actor)
 
@@ -167,7 +170,7 @@ class Profiles:
         profile = _profile(actor)
         if not actor.carts and not before:
             return
-        profile.episodes = episodes_of(in_order, actor.carts, self._rules.abandon_after_ms)
+        profile.episodes = episodes_of(in_order, actor.carts, self._rules)
         for episode in profile.episodes:
             known = before.pop(episode.episode_id, None)
             episode.is_given_up = known is not None and known.is_given_up
@@ -202,8 +205,7 @@ class Profiles:
         return due_ms
 
     def _forget_cart_ms(self, episode: Episode) -> int:
-        last_ms = max(episode.due_ms, episode.ended_ms, episode.updated_ms)
-        return last_ms + self._rules.recovery_ms + LATE_MS + 1
+        return max(episode.touched_ms, episode.ended_ms) + self._rules.recovery_ms + LATE_MS + 1
 
     def _forget(self, actor: Actor, clock_ms: int) -> None:
         """Drop what no record can change any more: one that is not late cannot reach back so far."""

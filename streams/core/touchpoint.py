@@ -14,6 +14,7 @@ from schemas.codec import (
     Commerce,
     Reason,
     as_current,
+    check_own,
     check_rest,
     read_commerce,
     read_head,
@@ -96,14 +97,19 @@ class Reader:
             identifiers = self._identifiers.usable(read_identifiers(raw), raw)
         if not identifiers:
             raise CodecError(Reason.NO_IDENTIFIER, "no identifier that says who it was")
-        check_rest(value, end, channel)
+        kind = COMMERCE_OF.get(event)
+        if kind is None:
+            check_rest(value, end, channel)
+            commerce = None
+        else:
+            commerce = read_commerce(value, end)
+            check_own(value, commerce.end, channel)
         arrival_ms = min(timestamp_ms, received_ms) if self._is_replay else timestamp_ms
         at_ms = min(occurred_ms, received_ms, arrival_ms)
         digest = xxhash.xxh3_64_intdigest(message_id.encode())
-        kind = COMMERCE_OF.get(event)
         cart = None
-        if kind is not None:
-            cart = _cart_entry(at_ms, digest, message_id, kind, read_commerce(value, end))
+        if kind is not None and commerce is not None:
+            cart = _cart_entry(at_ms, digest, message_id, kind, commerce, arrival_ms)
         return Touchpoint(
             message_id, digest, event, CHANNEL_CODES[channel], at_ms, arrival_ms,
             arrival_ms - at_ms > LATE_MS, at_ms != occurred_ms, identifiers, cart, value,
@@ -123,8 +129,9 @@ def stitched_ids(catalog: Catalog) -> Mapping[int, int]:
     return {code: catalog.id_of(f"touchpoints.stitched.{channel}") for code, channel in enumerate(CHANNELS)}
 
 
-def _cart_entry(at_ms: int, digest: int, message_id: str, kind: int, commerce: Commerce) -> CartEntry:
+def _cart_entry(
+    at_ms: int, digest: int, message_id: str, kind: int, commerce: Commerce, arrival_ms: int
+) -> CartEntry:
     items = tuple(Item(*item) for item in commerce.items)
-    return CartEntry(
-        at_ms, digest, message_id, kind, commerce.cart_id, items, commerce.revenue_micros, commerce.currency
-    )
+    revenue, currency = commerce.revenue_micros, commerce.currency
+    return CartEntry(at_ms, digest, message_id, kind, commerce.cart_id, items, revenue, currency, arrival_ms)

@@ -77,22 +77,40 @@ def value_micros(cart: Cart) -> int:
 
 
 def episodes_of(touchpoints: Sequence[Touchpoint], rules: Rules = DEFAULT) -> tuple[Episode, ...]:
-    """From the touchpoint that puts something into an empty cart to the one that empties it."""
-    carts: list[Cart] = [()]
-    for touchpoint in touchpoints:
-        carts.append(cart_after(carts[-1], touchpoint))
-    episodes = []
-    opened = None
-    for index in range(len(touchpoints)):
-        before, after = carts[index], carts[index + 1]
-        if not before and after:
+    """From the touchpoint that puts something into an empty cart to the one that empties it, or until it expires."""
+    episodes: list[Episode] = []
+    carts: list[Cart] = []
+    opened: int | None = None
+    for index, touchpoint in enumerate(touchpoints):
+        before = carts[-1] if carts else ()
+        if opened is not None and _is_expired(touchpoints[: index + 1], carts, opened, rules=rules):
+            episodes.append(_episode(touchpoints[:index], carts, opened, ended=None, rules=rules))
+            before, opened = (), None
+        carts.append(cart_after(before, touchpoint))
+        if not before and carts[-1]:
             opened = index
-        elif before and not after and opened is not None:
-            episodes.append(_episode(touchpoints, carts[1:], opened, ended=index, rules=rules))
+        elif before and not carts[-1] and opened is not None:
+            episodes.append(_episode(touchpoints, carts, opened, ended=index, rules=rules))
             opened = None
     if opened is not None:
-        episodes.append(_episode(touchpoints, carts[1:], opened, ended=None, rules=rules))
+        episodes.append(_episode(touchpoints, carts, opened, ended=None, rules=rules))
     return tuple(episodes)
+
+
+def _is_expired(
+    touchpoints: Sequence[Touchpoint], carts: Sequence[Cart], opened: int, *, rules: Rules
+) -> bool:
+    """The last touchpoint is about the cart, and nobody touched it within the recovery window before.
+
+    The window begins when the cart was last touched, or when it was due if that is later.
+    """
+    *past, now = touchpoints
+    silence = _abandonment(past, carts, opened, ended=None, rules=rules)
+    if now.event not in (ADDED, REMOVED, UPDATED, ORDER) or silence is None:
+        return False
+    touched = [t for t in past[opened:] if t.event in (ADDED, REMOVED, UPDATED, ORDER)]
+    since_ms = max(silence.due_ms, *(occurred_ms(t, rules) for t in touched))
+    return occurred_ms(now, rules) > since_ms + rules.recovery_ms
 
 
 def _episode(

@@ -132,7 +132,7 @@ def test_an_emptied_cart_is_never_sent_on() -> None:
     """Emptied after it was due, before it was decided: kept for analysis."""
     task = OneTask()
     gone = [{"product_id": "p", "quantity": 1}]
-    task.take(added("1", 0), touchpoint("2", 40 * MINUTE_MS, event="Product Removed", items=gone))
+    task.take(added("1", 0), touchpoint("2", 30 * MINUTE_MS + 5_000, event="Product Removed", items=gone))
     task.tick(5 * HOUR_MS)
     assert [(a["status"], a["historical"]) for a in task.said["actions"]] == [("due", True)]
 
@@ -233,3 +233,18 @@ def test_a_journal_of_thousands_changes_little() -> None:
         changes = [change for change in effects.changes if not change[0].startswith(b"\0")]
         sizes.append(sum(len(key) + len(value or b"") for key, value in changes))
     assert max(sizes) <= 1_000
+
+
+def test_a_cart_that_lay_for_days_is_a_new_one() -> None:
+    """72 h after it was due a cart has expired, whether or not the clock has got that far."""
+    for hours_ticked in (None, 71, 99):
+        task = OneTask()
+        task.take(added("1", 0))
+        if hours_ticked:
+            task.tick(hours_ticked * HOUR_MS)
+        task.take(bought("2", 72 * HOUR_MS + 30 * MINUTE_MS + 1, arrives_ms=100 * HOUR_MS))
+        task.take(added("3", 73 * HOUR_MS, arrives_ms=100 * HOUR_MS))
+        task.tick(400 * HOUR_MS)
+        assert task.actions() == ["due", "due"]
+        assert [cart["status"] for cart in task.latest("carts", "episode_id")] == ["abandoned", "abandoned"]
+        assert [action["historical"] for action in task.latest("actions", "action_id")] == [False, True]

@@ -150,3 +150,14 @@ def _due_by_scan(points: Sequence[Touchpoint], *, opened_by: str) -> int | None:
                 return None
         return now_ms
     raise AssertionError("an episode that does not end is abandoned some day")
+
+
+def test_a_cart_that_lay_for_days_is_a_new_one() -> None:
+    """72 h after it was due a cart has expired: it stays abandoned, and what comes then is another cart."""
+    last_min = 30 + 72 * 60
+    kept = episodes_of([added("m0"), ordered("m1", last_min)])
+    gone = episodes_of([added("m0"), ordered("m1", last_min + 0.001)])
+    again = episodes_of([added("m0"), added("m1", last_min + 0.001)])
+    assert [episode.status for episode in kept] == ["purchased"]
+    assert [episode.status for episode in gone] == ["abandoned"]
+    assert [episode.status for episode in again] == ["abandoned", "abandoned"]
