@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 _QUERIES = (
     (
         "Which channels meet in one session?",
-        "SELECT arrayStringConcat(channels, ' + ') AS channels, count() AS sessions, "
-        "round(avg(touchpoints), 1) AS touchpoints\nFROM current_sessions WHERE length(channels) > 1\n"
-        "GROUP BY channels ORDER BY sessions DESC LIMIT 5",
+        "SELECT arrayStringConcat(channels, ' + ') AS path, count() AS sessions, "
+        "round(avg(touchpoints), 1) AS touchpoints_each\nFROM current_sessions WHERE length(channels) > 1\n"
+        "GROUP BY path ORDER BY sessions DESC LIMIT 5",
     ),
     (
         "What became of the carts that were left?",

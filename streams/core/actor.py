@@ -40,7 +40,8 @@ class Profile(msgspec.Struct, array_like=True, tag=1):
     """What a root holds; times in epoch ms. `revision` rises with every change and outlives merges.
 
     `arrived_ms` is when the newest of its touchpoints arrived, `merged_ms` when it last had to do with a merge: until
-    the timer clock has passed both, not everything is known that was in Kafka by then.
+    the timer clock has passed both, not everything is known that was in Kafka by then. `found_ms` is the wall clock
+    when a cart was first found due: what had arrived by then is heard of before anything is decided.
     """
 
     members: list[str]
@@ -55,6 +56,7 @@ class Profile(msgspec.Struct, array_like=True, tag=1):
     waiting: list[Waiting] = []
     merged_ms: int = NEVER
     arrived_ms: int = NEVER
+    found_ms: int = NEVER
     journal_first: int = 0
     journal_parts: int = 0
     journal_tail: bytes = b""

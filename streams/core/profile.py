@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from streams.core.actions import DUE, Action, decide, review, undecided
-from streams.core.actor import Actor, Profile
+from streams.core.actor import NEVER, Actor, Profile
 from streams.core.carts import EXPIRED, OPEN, CartEntry, Episode, Touch, advance, episodes_of
 from streams.core.journal import ORDERED, OTHER, Entry
 from streams.core.rules import LATE_MS, Rules
@@ -75,6 +75,7 @@ class Profiles:
         mine.revision = max(mine.revision, theirs.revision) + 1
         mine.merged_ms = max(mine.merged_ms, theirs.merged_ms, now_ms)
         mine.arrived_ms = max(mine.arrived_ms, theirs.arrived_ms)
+        mine.found_ms = max(mine.found_ms, theirs.found_ms)
         index = [actor.add_member(member) for member in theirs.members]
         actor.journal.extend(entry._replace(member=index[entry.member]) for entry in other.journal)
         held = {cart.digest for cart in actor.carts}
@@ -98,11 +99,23 @@ class Profiles:
         """Note that a merge of the profile is under way."""
         profile.merged_ms = max(profile.merged_ms, now_ms)
 
-    def held_until(self, profile: Profile, clock_ms: int) -> int | None:
-        """When a timer that is due may fire, at the earliest; None if nothing stands against it."""
+    def held_until(self, profile: Profile, clock_ms: int, *, now_ms: int) -> int | None:
+        """When timers that are due may fire, at the earliest; None if nothing stands against it."""
         if profile.proposal or clock_ms <= profile.merged_ms:
             return max(clock_ms, profile.merged_ms) + 1
-        return profile.arrived_ms if clock_ms < profile.arrived_ms else None
+        if clock_ms < profile.arrived_ms:
+            return profile.arrived_ms
+        if self._rules.is_replay or not any(self._due(profile, clock_ms)):
+            return None
+        if profile.found_ms == NEVER:
+            profile.found_ms = now_ms
+        return profile.found_ms if clock_ms < profile.found_ms else None
+
+    def _due(self, profile: Profile, clock_ms: int) -> Iterable[Episode]:
+        """Carts to decide on."""
+        lateness_ms = self._rules.timer_lateness_ms
+        waiting = undecided(profile.episodes, profile.actions)
+        return (episode for episode in waiting if episode.due_ms + lateness_ms <= clock_ms)
 
     def next_timer(self, actor: Actor) -> int | None:
         """When the timer clock next has something to do here, None if never."""
@@ -127,9 +140,9 @@ class Profiles:
             if not session.is_final and session.cover_ms < clock_ms:
                 session.is_final = True
                 self.changed.sessions[session.session_id] = (actor, session)
-        for episode in undecided(profile.episodes, profile.actions):
-            if episode.due_ms + self._rules.timer_lateness_ms <= clock_ms:
-                self._decide(actor, episode, clock_ms)
+        profile.found_ms = NEVER
+        for episode in list(self._due(profile, clock_ms)):
+            self._decide(actor, episode, clock_ms)
         self._forget(actor, clock_ms)
 
     def _decide(self, actor: Actor, episode: Episode, clock_ms: int) -> None:

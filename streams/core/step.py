@@ -94,7 +94,6 @@ class Step:
         self._identity = Identity(self._actors, self._identifiers, self._profiles, self._send)
         self._clocks = Clocks(INPUTS, partitions, store.get(_CLOCKS_KEY))
         self._timers = Timers()
-        self._found_due: dict[str, int] = {}
         self._local: deque[Message] = deque()
         self._effects = Effects()
         self._stitched: list[tuple[bytes | None, bytes]] = []
@@ -280,10 +279,11 @@ class Step:
     def _finish(self, now_ms: int) -> Effects:
         """Timers, then what the batch has changed as records, then the state."""
         self._clocks.settle()
-        self._fire(self._now(now_ms))
+        held = self._fire(self._now(now_ms))
         effects, changed = self._effects, self._profiles.changed
         for actor in self._actors.dirty():
-            self._set_timer(actor.identifier)
+            if actor.identifier not in held:
+                self._set_timer(actor.identifier)
         self._emit(STITCHED, self._stitched)
         self._emit(SESSIONS, list(session_records(changed)))
         self._emit(CARTS, list(cart_records(changed)))
@@ -300,31 +300,34 @@ class Step:
             if topic == ACTIONS:
                 self._count("actions", len(records))
 
-    def _fire(self, now_ms: int) -> None:
-        """Do what is due by the timer clock, unless a merge or, live, unread records might still change it."""
+    def _fire(self, now_ms: int) -> dict[str, int]:
+        """Do what is due by the timer clock, unless a merge or records not heard of might still change it.
+
+        Returns until when whose timers are held.
+        """
+        held: dict[str, int] = {}
         clock_ms = self._clocks.timer_ms
         for identifier in self._timers.due(clock_ms):
             actor = self._actors.find(identifier)
             if actor is None or actor.profile is None:
-                self._found_due.pop(identifier, None)
                 continue
             due_ms = self._profiles.next_timer(actor)
             if due_ms is None or due_ms > clock_ms:
-                self._found_due.pop(identifier, None)
                 self._set_timer(identifier)
                 continue
-            held_until_ms = self._profiles.held_until(actor.profile, clock_ms)
-            found_ms = self._found_due.setdefault(identifier, now_ms)
-            if held_until_ms is None and clock_ms < found_ms and not self._rules.is_replay:
-                held_until_ms = found_ms
-            if held_until_ms is not None:
-                self._count("held")
-                self._timers.set(actor, held_until_ms)
+            found_ms = actor.profile.found_ms
+            held_until_ms = self._profiles.held_until(actor.profile, clock_ms, now_ms=now_ms)
+            if held_until_ms is None:
+                self._actors.touch(actor)
+                self._profiles.fire(actor, clock_ms)
+                self._count("fired")
                 continue
-            del self._found_due[identifier]
-            self._actors.touch(actor)
-            self._profiles.fire(actor, clock_ms)
-            self._count("fired")
+            if actor.profile.found_ms != found_ms:
+                self._actors.touch(actor)
+            held[identifier] = held_until_ms
+            self._timers.set(actor, held_until_ms)
+            self._count("held")
+        return held
 
     def _set_timer(self, identifier: str) -> None:
         actor = self._actors.find(identifier)
