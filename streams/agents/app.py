@@ -22,7 +22,8 @@ from streams.runtime.engine import EngineFactory
 from streams.runtime.metrics import Metrics
 from streams.runtime.store.memory import MemoryStore
 from streams.runtime.task import Pace, Tasks, Turn
-from streams.runtime.transport import BatchConsumer, BatchProducer, BatchTransport, Wiring
+from streams.runtime.transport import BatchConsumer, BatchProducer, BatchTransport
+from streams.runtime.wiring import Wiring
 
 __all__ = ["PipelineApp", "Plan", "build"]
 

@@ -152,8 +152,8 @@ def test_too_many_dead_letters_stop_the_worker(world: World) -> None:
 
 
 def test_a_core_that_raises_ends_the_worker(world: World) -> None:
-    """An exception of the core is a broken invariant: exit code 1, and nothing of the batch is written."""
-    world.produce([("in.a", b"same", b"keep/1"), ("in.a", b"same", BREAKING)])
+    """An exception of the core is a broken invariant: exit code 1, nothing of it or of what follows is written."""
+    world.produce([("in.a", b"same", BREAKING), ("in.a", b"same", b"keep/1")])
     worker = world.start_worker()
     assert worker.ended() == 1
     assert "processing a batch failed" in "".join(worker.complaints)
