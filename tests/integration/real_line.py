@@ -78,6 +78,16 @@ class RealLine:
         finally:
             readers.close()
 
+    def written(self, *names: str) -> int:
+        """How many records the topics hold."""
+        readers = Readers(
+            self.bootstrap, self.settings.app.name, partitions=PARTITIONS, inputs=names, outputs=()
+        )
+        try:
+            return sum(lag.end for lag in readers.measure().worker if lag.topic in names)
+        finally:
+            readers.close()
+
 
 @contextmanager
 def installation(kafka: RealKafka, logs: Path, **settings: str) -> Iterator[RealLine]:

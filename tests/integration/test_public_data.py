@@ -60,13 +60,20 @@ def imported(folder: Path, scratch: Path, *, limit: int | None = None) -> Iterat
         told = (from_record(each, each["received_at"]) for each in touchpoints(files, mapping, limit=limit))
         found = differences(answer(told), read_landed(running.query))
         assert not found, str(found)
+        peak = peak_memory(running.line.workers[0].pid)
         yield Imported(running, summary)
     cost = running.line.workers[0].cost
     assert cost is not None
-    print(
-        f"{folder.name}: {summary.written:,} touchpoints, worker used {cost.cpu_s:.1f} s of CPU "
-        f"and at most {cost.peak_rss_bytes / 2**20:.0f} MiB"
-    )
+    print(f"{folder.name}: {summary.written:,} touchpoints, worker used {cost.cpu_s:.1f} s of CPU and {peak}")
+
+
+def peak_memory(pid: int) -> str:
+    """The most a running process has held, in words: what is counted at its end starts with what its parent held."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return "who knows how much memory"
+    [kib] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+    return f"at most {int(kib) / 1024:.0f} MiB"
 
 
 def mapping_of(folder: Path) -> Path:

@@ -74,11 +74,9 @@ def feed(line: RealLine, simulation: Simulation, options: Options) -> int:
 
 def touchpoints_in(line: RealLine) -> Iterator[Touchpoint]:
     """What lies on the inputs, with the broker's time of its arrival."""
+    written = line.written(*INPUTS)
     with reading(line.bootstrap, *INPUTS) as consumer:
-        ends = sum(
-            consumer.get_watermark_offsets(place, timeout=WAIT_S)[1] for place in consumer.assignment()
-        )
-        for record in records(consumer, for_s=WAIT_S, until=ends):
+        for record in records(consumer, for_s=WAIT_S, until=written):
             kind, arrival_ms = record.timestamp()
             assert kind == TIMESTAMP_LOG_APPEND_TIME
             if value := record.value():
