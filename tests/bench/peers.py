@@ -32,10 +32,11 @@ def measure(stream: Stream) -> Figures:
             timeout=_PATIENCE_S,
             check=False,
         )
-    lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
-    if not lines:
+    # Before it Faust prints what makes a terminal's cursor come and go.
+    _, begin, line = ended.stdout.partition('{"touchpoints"')
+    if not begin:
         raise WrongRun(f"stock Faust ended with {ended.returncode}: {ended.stderr.strip()[-500:]}")
-    return cast(dict[str, float], json.loads(lines[-1]))
+    return cast(dict[str, float], json.loads(begin + line.splitlines()[0]))
 
 
 def section(stock: Figures, ours: Figures) -> Section:

@@ -41,10 +41,14 @@ class Report:
     """One run, on one machine, on one day."""
 
     sections: Sequence[Section]
-    machine: str = field(default_factory=lambda: f"{_processor()}, {os.cpu_count()} CPUs, {platform.system()}")
+    machine: str = field(
+        default_factory=lambda: f"{_processor()}, {os.cpu_count()} CPUs, {platform.system()}"
+    )
     date: str = field(default_factory=lambda: datetime.datetime.now(tz=datetime.UTC).date().isoformat())
     python: str = field(default_factory=platform.python_version)
-    packages: dict[str, str] = field(default_factory=lambda: _versions("aiokafka", "faust-streaming", "fastavro"))
+    packages: dict[str, str] = field(
+        default_factory=lambda: _versions("aiokafka", "faust-streaming", "fastavro")
+    )
 
     def to_json(self) -> str:
         """The whole report."""

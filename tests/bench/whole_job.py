@@ -51,7 +51,9 @@ def measure(stream: Stream, *, watch: Callable[[int], None] = lambda pid: None) 
             broker.bootstrap, settings.app.name, PARTITIONS, pace=False, tick_ms=TICK_MS, outputs=()
         ) as feeder,
     ):
-        worker = Part("worker", ["worker"], environment=_environment(broker), log=Path(scratch) / "worker.log")
+        worker = Part(
+            "worker", ["worker"], environment=_environment(broker), log=Path(scratch) / "worker.log"
+        )
         try:
             # The first record is a tick: what the worker counts from then on has all touchpoints in it.
             feeder.tick(stream.options.start_ms - 1)
