@@ -43,7 +43,7 @@ def build(bootstrap: str, touchpoints: int, partitions: int) -> Any:
     topic = app.topic(*INPUTS, key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw")
     sessions = app.Table("sessions", partitions=partitions, key_type=bytes)
 
-    @app.agent(topic)  # type: ignore[untyped-decorator]  # Faust's decorators have no types
+    @app.agent(topic)
     async def sessionize(stream: Any) -> None:
         done, first_s = 0, 0.0
         async for event in _events(stream):
