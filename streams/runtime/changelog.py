@@ -16,7 +16,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from streams.runtime.batches import pack_one
-from streams.runtime.engine import Change, Store
+from streams.runtime.engine import Change, Record, Store
+from streams.runtime.plan import PLAN_KEY, Plan, read_again
 
 __all__ = ["OFFSETS_KEY", "Changelog", "ChangelogTruncated", "Restored", "changelog_batch"]
 
@@ -38,10 +39,12 @@ class ChangelogTruncated(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a changelog says besides state: positions (topic -> next offset) and where the changelog itself ends."""
+    """What a changelog says besides state: positions (topic -> next offset), where the changelog itself ends, and
+    what an earlier owner had begun to send without committing it."""
 
     positions: dict[str, int]
     end: int
+    plan: Plan | None = None
 
 
 def changelog_batch(
@@ -53,7 +56,7 @@ def changelog_batch(
     is_transactional: bool = False,
 ) -> Any:
     """All changes of one commit and the positions they stand for, as one batch. Raises BatchTooLarge."""
-    rows = [*changes, (OFFSETS_KEY, msgspec.msgpack.encode(positions))]
+    rows = [*changes, (PLAN_KEY, None), (OFFSETS_KEY, msgspec.msgpack.encode(positions))]
     return pack_one(rows, timestamp_ms, limit_bytes=limit_bytes, is_transactional=is_transactional)
 
 
@@ -80,9 +83,14 @@ class Changelog:
         async with self._reader() as consumer:
             ends = await self._read(consumer, wanted, stores=stores)
         return {
-            partition: Restored(_take_positions(store), ends[partition])
+            partition: Restored(_take_positions(store), ends[partition], _take_plan(store))
             for partition, store in stores.items()
         }
+
+    async def read_again(self, partition: int, plan: Plan) -> dict[str, list[Record]]:
+        """The records of a batch that an earlier owner began to send. Raises PlanLost."""
+        async with self._reader() as consumer:
+            return await read_again(consumer, partition, plan)
 
     def _topic_partitions(self, partitions: Iterable[int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition) for partition in partitions]
@@ -137,3 +145,11 @@ def _take_positions(store: Store) -> dict[str, int]:
         return {}
     store.apply([(OFFSETS_KEY, None)])
     return msgspec.msgpack.decode(held, type=dict[str, int])
+
+
+def _take_plan(store: Store) -> Plan | None:
+    held = store.get(PLAN_KEY)
+    if held is None:
+        return None
+    store.apply([(PLAN_KEY, None)])
+    return msgspec.msgpack.decode(held, type=Plan)

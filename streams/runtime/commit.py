@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from streams.runtime.batches import pack, pack_with_headers
+from streams.runtime.batches import BATCH_BYTES, pack, pack_one, pack_with_headers
 from streams.runtime.changelog import changelog_batch
 from streams.runtime.dead_letters import dead_rows
 from streams.runtime.engine import Effects
 from streams.runtime.metrics import Metrics, Phase
+from streams.runtime.plan import PLAN_KEY, Plan
 
 __all__ = ["AtLeastOnce", "Commit", "NotePositions", "TaskTopics"]
 
@@ -51,7 +52,9 @@ class Commit(Protocol):
         """Before a task is restored: from here on no earlier owner may commit for it (where that can be had)."""
         ...
 
-    async def commit(self, partition: int, effects: Effects, *, positions: Mapping[str, int]) -> int:
+    async def commit(
+        self, partition: int, effects: Effects, *, positions: Mapping[str, int], plan: Plan
+    ) -> int:
         """When the broker has confirmed all of it: the offset behind what was appended to the changelog."""
         ...
 
@@ -61,20 +64,20 @@ class Commit(Protocol):
 
 
 class AtLeastOnce:
-    """Outputs, dead letters and inbox; then state and positions as one record batch; then the group's offsets.
+    """The plan; outputs, dead letters and inbox; state and positions as one record batch; the group's offsets.
 
+    0. If anything is to be sent, which batch it comes from is appended to the changelog. Awaited.
     1. Output, dead-letter and inbox batches are sent and all their acknowledgements awaited.
     2. All changes and the offsets record go into one batch of the changelog: the broker appends it whole or not at
        all, so what was counted and how far was read cannot come apart. Awaited as well.
     3. The caller applies the changes to its store. The group's offsets follow some 0.1 s later, for those who watch
        lag; they decide nothing while the changelog has an offsets record.
 
-    Delivery: at least once. A crash before 1 ends repeats nothing or part of the batch, between 1 and 2 all of it: the
-    next owner processes the same records from the same state and sends the same outputs and inbox records again.
-    State counts every record once, because it moves only with 2. Doubled outputs carry the same deterministic ids and
-    fall together in ClickHouse's views; doubled inbox records carry the id of what caused them and are ignored. The
-    guarantee breaks if an owner that the group has given up (stopped longer than its session) comes back and appends
-    one more batch behind its successor's: only transactions fence that (`exactly_once`).
+    Delivery: at least once. After a crash between 0 and 2 the next owner first does the very batch that was planned,
+    from the same state, and so sends the same bytes once more. State counts every record once, because it moves only
+    with 2. Doubled outputs fall together in ClickHouse's views by their ids; doubled inbox records are recognised by
+    what they carry and ignored. The guarantee breaks if an owner that the group has given up (stopped longer than its
+    session) comes back and appends one more batch behind its successor's: only transactions fence that.
     """
 
     def __init__(
@@ -99,7 +102,9 @@ class AtLeastOnce:
     async def close(self, partition: int) -> None:
         """Nothing is held for a task."""
 
-    async def commit(self, partition: int, effects: Effects, *, positions: Mapping[str, int]) -> int:
+    async def commit(
+        self, partition: int, effects: Effects, *, positions: Mapping[str, int], plan: Plan
+    ) -> int:
         """See the class. Raises BatchTooLarge or aiokafka's KafkaError."""
         timestamp_ms = time.time_ns() // 1_000_000
         with self._metrics.phase(Phase.PACK):
@@ -111,7 +116,10 @@ class AtLeastOnce:
                 limit_bytes=self._changelog_batch_bytes,
             )
             batches = list(self._packed(partition, effects, timestamp_ms=timestamp_ms))
-        await self._send(batches)
+        if batches:
+            planned = pack_one([(PLAN_KEY, plan.encode())], timestamp_ms, limit_bytes=BATCH_BYTES)
+            await self._send([(self._topics.changelog, partition, planned)])
+            await self._send(batches)
         [appended] = await self._send([(self._topics.changelog, partition, changes)])
         self._note(partition, positions)
         self._warn_if_truncated(appended)

@@ -17,6 +17,7 @@ from streams.runtime.dead_letters import DeadShare
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import Effects, Engine, EngineFactory, Record, Store
 from streams.runtime.metrics import Metrics, Phase
+from streams.runtime.plan import Plan, PlanLost, plan_of
 
 __all__ = ["Pace", "Task", "Tasks", "Turn"]
 
@@ -79,6 +80,7 @@ class Task:
         self._rests_until_s = 0.0
         self._turned_at_s = 0.0
         self._heard_at_s = 0.0
+        self._plan = Plan([], 0, {})
         self._committing: asyncio.Task[None] | None = None
 
     def is_ready(self, now_s: float) -> bool:
@@ -115,12 +117,22 @@ class Task:
 
     def process(self, turn: Turn) -> Effects:
         """One step of the core. Whatever it raises is a broken invariant: bad records come back as dead letters."""
-        now_ms = time.time_ns() // 1_000_000
+        return self._process(turn.records, now_ms=time.time_ns() // 1_000_000, caught_up=turn.caught_up)
+
+    async def carry_out(self, plan: Plan, records: Mapping[str, Sequence[Record]]) -> None:
+        """Does the batch that an earlier owner had begun, before anything else."""
+        effects = self._process(records, now_ms=plan.now_ms, caught_up=plan.caught_up)
+        await self._commit_then_apply(effects)
+
+    def _process(
+        self, records: Mapping[str, Sequence[Record]], *, now_ms: int, caught_up: Mapping[str, int]
+    ) -> Effects:
         with self._metrics.phase(Phase.PROCESS):
-            effects = self._engine.process(turn.records, now_ms=now_ms, caught_up=turn.caught_up)
+            effects = self._engine.process(records, now_ms=now_ms, caught_up=caught_up)
         self._metrics.clock(self.partition, self._engine.timer_clock_ms / 1000)
-        for topic, records in turn.records.items():
-            self.positions[topic] = records[-1].offset + 1
+        self._plan = plan_of(records, now_ms=now_ms, caught_up=caught_up)
+        for topic, batch in records.items():
+            self.positions[topic] = batch[-1].offset + 1
         return effects
 
     def start_commit(self, effects: Effects, *, on_done: Callable[[], None]) -> None:
@@ -140,7 +152,9 @@ class Task:
 
     async def _commit_then_apply(self, effects: Effects) -> None:
         started_s = time.perf_counter()
-        end = await self._commit.commit(self.partition, effects, positions=dict(self.positions))
+        end = await self._commit.commit(
+            self.partition, effects, positions=dict(self.positions), plan=self._plan
+        )
         with self._metrics.phase(Phase.APPLY):
             self._store.apply(effects.changes)
         self.changelog_end = end
@@ -238,7 +252,7 @@ class Tasks:
             restored = await self.changelog.restore(stores)
         except ChangelogTruncated as error:
             end_process(ExitCode.LOST, str(error))
-        return {
+        tasks = {
             partition: Task(
                 partition,
                 self.make_engine(partition, store),
@@ -249,6 +263,19 @@ class Tasks:
             )
             for partition, store in stores.items()
         }
+        await asyncio.gather(*(self._carry_out(task, restored[at].plan) for at, task in tasks.items()))
+        return tasks
+
+    async def _carry_out(self, task: Task, plan: Plan | None) -> None:
+        """An earlier owner may have sent half of a batch: nothing else may come of those records."""
+        if plan is None:
+            return
+        try:
+            records = await self.changelog.read_again(task.partition, plan)
+        except PlanLost as error:
+            log.warning("task %d: a batch cannot be done again as it was begun: %s", task.partition, error)
+            return
+        await task.carry_out(plan, records)
 
     def _freed(self, turn: Turn, effects: Effects) -> None:
         read = sum(len(records) for topic, records in turn.records.items() if topic in self.inputs)

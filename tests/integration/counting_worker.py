@@ -144,8 +144,10 @@ class DyingCommit(AtLeastOnce):
     async def _send(self, batches: list[tuple[str, int, Any]]) -> list[Any]:
         sent = await super()._send(batches)
         is_changelog = bool(batches) and batches[0][0].startswith(CHANGELOG)
-        self._sends += is_changelog
-        point = "changelog" if is_changelog else "outputs"
+        # A plan is a record, a commit at least the end of a plan and the positions.
+        is_plan = is_changelog and batches[0][2].record_count() == 1
+        self._sends += is_changelog and not is_plan
+        point = "plan" if is_plan else "changelog" if is_changelog else "outputs"
         if batches and point == self.dies_after and self._sends >= self.at_commit:
             os.kill(os.getpid(), signal.SIGKILL)
         return sent
@@ -161,7 +163,7 @@ def main() -> int:
     parser.add_argument("--session-s", type=float, default=0.0)
     parser.add_argument("--step-s", type=float, default=0.0)
     parser.add_argument("--tells-turns", action="store_true")
-    parser.add_argument("--dies-after", choices=("outputs", "changelog"), default="")
+    parser.add_argument("--dies-after", choices=("plan", "outputs", "changelog"), default="")
     parser.add_argument("--at-commit", type=int, default=3)
     options = parser.parse_args()
     set_up_logging("WARNING")

@@ -45,7 +45,7 @@ def test_ten_kills_lose_nothing(seed: int, tmp_path: Path) -> None:
 
 
 class Killer(Thread):
-    """Ends the worker and starts another, again and again, each time after it has got on by a random number of records."""
+    """Ends the worker and starts another, again and again, each time after it got on by a random number of records."""
 
     def __init__(self, running: Running, rnd: random.Random, *, kills: int) -> None:
         super().__init__(daemon=True)

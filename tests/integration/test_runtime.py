@@ -26,7 +26,7 @@ from tests.integration.counting_worker import (
     OUTPUT,
     PARTITIONS,
 )
-from tests.integration.runtime_world import World, counted, inputs
+from tests.integration.runtime_world import WorkerProcess, World, counted, inputs
 
 
 @pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.kafka)])
@@ -72,20 +72,32 @@ def test_killed_at_random_moments_state_counts_once(world: World, seed: int) -> 
     world.assert_all_once(records)
 
 
-@pytest.mark.parametrize("point", ["outputs", "changelog"])
+@pytest.mark.parametrize("point", ["plan", "outputs", "changelog"])
 def test_killed_between_the_steps_of_a_commit(point: str, world: World, seed: int) -> None:
-    """After the outputs, the batch is sent again; after the changelog, it is not even processed again."""
+    """Once it was planned, the very same batch is done again; after the changelog, it is not even processed again."""
     # One key, so one task: others would die at other points of theirs.
     records = [(topic, b"same", value) for topic, _, value in inputs(600, random.Random(seed))]
     world.produce(records)
-    worker = world.start_worker("--dies-after", point)
+    worker = world.start_worker("--dies-after", point, "--tells-turns", "--batch-records", "70")
     assert worker.ended() == -signal.SIGKILL
     world.assert_consistent()
-    world.start_worker()
+    successor = world.start_worker("--tells-turns")
     world.assert_all_once(records)
+    last, first = turns_of(worker)[-1], turns_of(successor)[0]
+    assert (last == first) == (point != "changelog")
     sent_on = Counter(message.value() for message in world.read_all(OUTPUT))
     has_doubles = max(sent_on.values()) > 1
     assert has_doubles == (point == "outputs")
+
+
+def turns_of(worker: WorkerProcess) -> list[tuple[list[str], int]]:
+    """What a worker has processed so far, turn by turn: the records, and what it took for the time."""
+    told = []
+    while not worker.lines.empty():
+        line = worker.lines.get()
+        if line.get("ids"):
+            told.append((line["ids"], line["now_ms"]))
+    return told
 
 
 def test_two_workers_share_the_tasks(world: World, seed: int) -> None:

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from streams.runtime.batches import BatchTooLarge
 from streams.runtime.commit import AtLeastOnce, TaskTopics
 from streams.runtime.metrics import Metrics
+from streams.runtime.plan import Plan
 from tests.unit.runtime.fakes import FakeEffects, fake_record
 
 TOPICS = TaskTopics(inputs=("in",), inbox="inbox", changelog="changelog", dead="dead")
@@ -48,6 +49,7 @@ class Appended:
     log_start_offset: int
 
 
+PLAN = Plan([("in", 7, 8)], 0, {})
 EFFECTS = FakeEffects(
     outputs={"out": [(b"k", b"v"), (b"k", b"w")]},
     inbox={0: [(b"k", b"m")], 3: [(b"k", b"n")]},
@@ -69,30 +71,41 @@ def commit(
         changelog_batch_bytes=limit_bytes,
     )
     try:
-        return asyncio.run(step.commit(2, effects, positions={"in": 8})), noted
+        return asyncio.run(step.commit(2, effects, positions={"in": 8}, plan=PLAN)), noted
     finally:
-        assert len(noted) == ("confirm changelog[2]" in producer.events)
+        assert len(noted) == (producer.events[-1:] == ["confirm changelog[2]"])
 
 
 def test_the_changelog_is_sent_when_all_else_is_confirmed() -> None:
-    """Outputs, dead letters and inbox first, all confirmed; then one batch with all changes and the positions."""
+    """The plan, confirmed; outputs, dead letters and inbox, all confirmed; one batch with changes and positions."""
     producer = Producer()
     end, noted = commit(producer)
-    before, after = producer.events[:-2], producer.events[-2:]
+    assert producer.events[:2] == ["send changelog[2] 1", "confirm changelog[2]"]
+    before, after = producer.events[2:-2], producer.events[-2:]
     others = {"out[2]", "dead[2]", "inbox[0]", "inbox[3]"}
     assert {event.split()[1] for event in before if event.startswith("confirm")} == others
-    assert after == ["send changelog[2] 3", "confirm changelog[2]"]
-    assert end == 103
+    # Two changes, the end of the plan, the positions.
+    assert after == ["send changelog[2] 4", "confirm changelog[2]"]
+    assert end == 104
     assert noted == [(2, {"in": 8})]
+
+
+def test_a_batch_that_sends_nothing_needs_no_plan() -> None:
+    """Nothing can be left over of it."""
+    producer = Producer()
+    commit(producer, FakeEffects(changes=[(b"a", b"1")]))
+    assert producer.events == ["send changelog[2] 3", "confirm changelog[2]"]
 
 
 @pytest.mark.parametrize("topic", ["out", "dead", "inbox"])
 def test_nothing_is_counted_that_was_not_sent(topic: str) -> None:
-    """If any of the outputs fails, the changelog gets nothing."""
+    """If any of the outputs fails, the changelog gets nothing but the plan."""
     producer = Producer(refuses=topic)
     with pytest.raises(KafkaError):
         commit(producer)
-    assert not any("changelog" in event for event in producer.events)
+    assert [event for event in producer.events if event.startswith("send changelog")] == [
+        "send changelog[2] 1"
+    ]
 
 
 def test_the_group_is_told_nothing_that_the_changelog_lacks() -> None:
@@ -122,8 +135,8 @@ def test_a_changelog_that_lost_its_beginning_is_told_once(caplog: pytest.LogCapt
     )
 
     async def twice() -> None:
-        await step.commit(2, EFFECTS, positions={"in": 8})
-        await step.commit(2, EFFECTS, positions={"in": 9})
+        await step.commit(2, EFFECTS, positions={"in": 8}, plan=PLAN)
+        await step.commit(2, EFFECTS, positions={"in": 9}, plan=PLAN)
 
     asyncio.run(twice())
     [told] = caplog.records

@@ -15,6 +15,7 @@ from streams.runtime.dead_letters import DeadShare
 from streams.runtime.ending import ExitCode
 from streams.runtime.engine import Engine, Store
 from streams.runtime.metrics import Metrics
+from streams.runtime.plan import Plan
 from streams.runtime.store.memory import MemoryStore
 from streams.runtime.task import Task, Tasks, Turn
 from tests.unit.runtime.fakes import FakeEffects, FakeEngine, FakeRecord, fake_record
@@ -71,7 +72,7 @@ class Commits:
     async def close(self, partition: int) -> None:
         self.events.append(f"close {partition}")
 
-    async def commit(self, partition: int, effects: Any, *, positions: Mapping[str, int]) -> int:
+    async def commit(self, partition: int, effects: Any, *, positions: Mapping[str, int], plan: Plan) -> int:
         await self.go.wait()
         if self.fails:
             raise OSError("broker gone")
