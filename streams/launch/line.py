@@ -141,6 +141,7 @@ def _environment(settings: Settings, bootstrap: str, warehouse: Warehouse) -> di
     told = {
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         "KAFKA_PARTITIONS": str(settings.kafka.partitions),
+        "WORKER_BATCH_RECORDS": str(settings.worker.batch_records),
         "WORKER_CLOCK": "replay",
         # Nobody waits for a single touchpoint here, and a commit costs much more than a touchpoint.
         "WORKER_POLL_MS": "100",

@@ -22,10 +22,16 @@ Query = Callable[[str], list[tuple[Any, ...]]]
 
 
 @contextmanager
-def line(directory: Path, *, workers: int = 1, partitions: int = 4) -> Iterator[Running]:
+def line(
+    directory: Path, *, workers: int = 1, partitions: int = 4, batch_records: int = 2_000
+) -> Iterator[Running]:
     """An embedded line over a warehouse in `directory`."""
-    environment = {**os.environ, "THROUGHLINE_KAFKA_PARTITIONS": str(partitions)}
-    with embedded_line(load(None, environment), directory / "warehouse", workers=workers) as running:
+    asked = {
+        "THROUGHLINE_KAFKA_PARTITIONS": str(partitions),
+        "THROUGHLINE_WORKER_BATCH_RECORDS": str(batch_records),
+    }
+    settings = load(None, {**os.environ, **asked})
+    with embedded_line(settings, directory / "warehouse", workers=workers) as running:
         yield running
 
 

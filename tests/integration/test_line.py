@@ -34,7 +34,8 @@ def test_a_day_comes_out_true(number: int, seed: int, tmp_path: Path) -> None:
 @pytest.mark.timeout(400)
 def test_ten_kills_lose_nothing(seed: int, tmp_path: Path) -> None:
     """A worker killed at ten random moments, each time started again: nothing is missing, doubles are gone in views."""
-    with line(tmp_path, workers=1) as running:
+    # Small batches, so that there are many commits to be killed in.
+    with line(tmp_path, batch_records=50) as running:
         killer = Killer(running, random.Random(seed), kills=10)
         killer.start()
         fed = feed(running, Options(people=250, seed=seed % 1_000_000))
@@ -58,7 +59,7 @@ class Killer(Thread):
 
     def run(self) -> None:
         """Until it has killed often enough, or is told that it is enough."""
-        while self.killed < self._kills and self._gets_on_by(self._rnd.randrange(1, 3_000)):
+        while self.killed < self._kills and self._gets_on_by(self._rnd.randrange(1, 600)):
             self._line.workers[0].kill()
             self._line.restart_worker(0)
             self.killed += 1
