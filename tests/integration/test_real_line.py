@@ -131,7 +131,9 @@ class Shop:
     """Writes touchpoints that happen now."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random"})
+        self._producer = Producer(
+            {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "log_level": 0}
+        )
 
     def put(self, channel: str, message_id: str, event: str, **identifiers: str) -> int:
         """Return when Kafka has it; when it happened."""
