@@ -56,8 +56,8 @@ class _Profiles(Profiles):
         super().absorb(actor, other, now_ms)
         self.absorb_s += time.process_time() - started_s
 
-    def take(self, actor: Actor, touchpoint: Touchpoint, member: int) -> str | None:
-        session_id = super().take(actor, touchpoint, member)
+    def take(self, actor: Actor, profile: Profile, touchpoint: Touchpoint, member: int) -> str | None:
+        session_id = super().take(actor, profile, touchpoint, member)
         self.taken.append(Taken(actor.identifier, actor.profile_id, touchpoint, session_id))
         return session_id
 
@@ -261,14 +261,18 @@ def _identify(touchpoints: Sequence[Touchpoint]) -> float:
 
 
 def _take(taken: Sequence[Taken], touchpoints: Sequence[Touchpoint]) -> float:
-    actors = {root: Actor(root, Profile([root])) for root in {entry.root for entry in taken}}
-    work = [(actors[entry.root], touchpoint) for entry, touchpoint in zip(taken, touchpoints, strict=True)]
+    heads = {root: Profile([root]) for root in {entry.root for entry in taken}}
+    actors = {root: Actor(root, head) for root, head in heads.items()}
+    work = [
+        (actors[entry.root], heads[entry.root], touchpoint)
+        for entry, touchpoint in zip(taken, touchpoints, strict=True)
+    ]
     profiles = Profiles(RULES)
     take = profiles.take
     started_s = time.process_time()
-    for number, (actor, touchpoint) in enumerate(work):
+    for number, (actor, profile, touchpoint) in enumerate(work):
         if touchpoint.digest not in actor.journal:
-            take(actor, touchpoint, 0)
+            take(actor, profile, touchpoint, 0)
         if number % BATCH_RECORDS == 0:
             profiles.changed = Changed()
     return time.process_time() - started_s
