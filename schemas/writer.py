@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final, NotRequired, TypedDict
 
 from schemas.catalog import CHANNELS, TOUCHPOINTS_TOPIC, Catalog
@@ -217,7 +218,13 @@ def _campaign(campaign: Mapping[str, str | None] | None) -> bytes:
 
 def stitched_suffix(profile_id: str, session_id: str | None, stitched_ms: int, is_late: bool) -> bytes:
     """What stitching appends to a touchpoint; equal for all touchpoints of a person, session and moment."""
-    return text_bytes(profile_id) + _nullable_text(session_id) + long_bytes(stitched_ms) + _BOOLEAN[is_late]
+    return _owner(profile_id, session_id) + long_bytes(stitched_ms) + _BOOLEAN[is_late]
+
+
+@lru_cache(maxsize=100_000)
+def _owner(profile_id: str, session_id: str | None) -> bytes:
+    """The same for all touchpoints of a session."""
+    return text_bytes(profile_id) + _nullable_text(session_id)
 
 
 def stitch(value: bytes, stitched_schema_id: int, suffix: bytes) -> bytes:

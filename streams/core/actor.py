@@ -4,7 +4,8 @@ Owns the parts' layout and the cache over the store; must not know what the stat
 Keys: the identifier for the head, identifier + NUL + "c" for cart entries, + "j" and a number for journal parts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -69,11 +70,21 @@ class Actor:
     """
 
     __slots__ = (
-        "_last_revision", "_profile_id", "carts", "has_new_carts", "identifier", "index", "journal", "profile", "root",
+        "_last_revision",
+        "_profile_id",
+        "carts",
+        "has_new_carts",
+        "identifier",
+        "index",
+        "journal",
+        "key",
+        "profile",
+        "root",
     )  # fmt: skip
 
     def __init__(self, identifier: str, head: Alias | Profile) -> None:
         self.identifier = identifier
+        self.key = identifier.encode()
         self.profile: Profile | None = None
         self.root = identifier
         self.journal = Journal()
@@ -118,6 +129,7 @@ class Actor:
         self.carts, self.index = [], {}
 
 
+@lru_cache(maxsize=CACHED_ACTORS)
 def profile_id_of(root: str) -> str:
     """The profile id of a root: a version 5 UUID of the identifier."""
     return content_uuid(_NAMESPACE, root)
@@ -128,23 +140,23 @@ _decode_head: Any = msgspec.msgpack.Decoder(Alias | Profile).decode
 _decode_carts: Any = msgspec.msgpack.Decoder(list[CartEntry]).decode
 
 
-def parts_of(actor: Actor) -> Iterator[Change]:
-    """The changed parts of an actor as changelog records, None where a part is gone; marks them as written."""
-    key = actor.identifier.encode()
-    profile, journal = actor.profile, actor.journal
+def write_parts(actor: Actor, changes: list[Change]) -> None:
+    """Append the changed parts of an actor as changelog records, None where a part is gone; they are then written."""
+    key, profile, journal = actor.key, actor.profile, actor.journal
     if profile is None:
-        yield key, _encode(Alias(actor.root))
+        changes.append((key, _encode(Alias(actor.root))))
     else:
         profile.journal_first, profile.journal_parts = journal.first, len(journal.parts)
         profile.journal_tail = journal.tail
-        yield key, _encode(profile)
+        changes.append((key, _encode(profile)))
     if journal.dirty:
         for number in sorted(journal.dirty):
             at = number - journal.first
-            yield _journal_key(key, number), journal.parts[at] if 0 <= at < len(journal.parts) else None
+            held = journal.parts[at] if 0 <= at < len(journal.parts) else None
+            changes.append((_journal_key(key, number), held))
         journal.dirty.clear()
     if actor.has_new_carts:
-        yield key + b"\0c", _encode(actor.carts) if actor.carts else None
+        changes.append((key + b"\0c", _encode(actor.carts) if actor.carts else None))
         actor.has_new_carts = False
 
 
@@ -152,7 +164,9 @@ def whole(actor: Actor) -> list[tuple[bytes, bytes]]:
     """Every part of a root, to travel to another task."""
     actor.journal.dirty.update(range(actor.journal.first, actor.journal.first + len(actor.journal.parts)))
     actor.has_new_carts = True
-    return [(key, value) for key, value in parts_of(actor) if value is not None]
+    parts: list[Change] = []
+    write_parts(actor, parts)
+    return [(key, value) for key, value in parts if value is not None]
 
 
 def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
@@ -215,7 +229,9 @@ class Actors:
 
     def changes(self) -> list[Change]:
         """The changed parts of all changed actors; the batch is then done, and the cache trimmed."""
-        changes = [change for actor in self._dirty.values() for change in parts_of(actor)]
+        changes: list[Change] = []
+        for actor in self._dirty.values():
+            write_parts(actor, changes)
         self._dirty.clear()
         return changes
 

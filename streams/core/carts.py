@@ -6,7 +6,6 @@ step serves both a touchpoint that comes last and the whole history again, so th
 
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from typing import NamedTuple
 
 import msgspec
 
@@ -122,21 +121,13 @@ class Episode(msgspec.Struct, array_like=True):
         return self.is_open or order <= (self.ended_ms, self.end_digest)
 
 
-class Touch(NamedTuple):
-    """A touchpoint as the fold sees it: when, and what it does to the cart, if anything."""
-
-    occurred_ms: int
-    cart: CartEntry | None
-
-
 def value_micros(items: Iterable[Item]) -> int:
     """Sum of price times quantity."""
     return sum(item.price_micros * item.quantity for item in items)
 
 
-def advance(episodes: list[Episode], touch: Touch, rules: Rules) -> bool:
-    """Add a touchpoint that comes last in event-time order; True if it touched the cart."""
-    at_ms, cart = touch
+def advance(episodes: list[Episode], at_ms: int, cart: CartEntry | None, rules: Rules) -> bool:
+    """Add a touchpoint that comes last in event-time order, `cart` if it is about the cart; True if it touched it."""
     episode = episodes[-1] if episodes and episodes[-1].is_open else None
     if episode is not None and episode.left is None:
         if at_ms <= episode.due_ms:
@@ -159,7 +150,7 @@ def episodes_of(in_order: Sequence[Entry], carts: Sequence[CartEntry], rules: Ru
     by_digest = {cart.digest: cart for cart in carts}
     episodes: list[Episode] = []
     for entry in in_order:
-        advance(episodes, Touch(entry.occurred_ms, by_digest.get(entry.digest)), rules)
+        advance(episodes, entry.occurred_ms, by_digest.get(entry.digest), rules)
     return episodes
 
 

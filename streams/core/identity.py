@@ -65,9 +65,13 @@ class Identity:
 
     def link(self, actor: Actor, identifiers: Iterable[str], cause: str) -> None:
         """Claim for a root what a touchpoint of it shows; `identifiers` are lowest first."""
-        new = [identifier for identifier in identifiers if identifier not in actor.index]
-        if not new:
+        index = actor.index
+        for identifier in identifiers:
+            if identifier not in index:
+                break
+        else:
             return
+        new = [identifier for identifier in identifiers if identifier not in index]
         self._actors.touch(actor)
         profile = _profile(actor)
         if profile.proposal:

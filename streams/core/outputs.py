@@ -62,7 +62,7 @@ def identity_records(belongings: Iterable[Belonging], now_ms: int) -> Iterable[O
 
 
 def _session(actor: Actor, session: Session, is_retracted: bool, into: str | None) -> Output:
-    return actor.identifier.encode(), encode_session({
+    return actor.key, encode_session({
         "session_id": session.session_id,
         "profile_id": actor.profile_id,
         "revision": actor.revision,
@@ -87,7 +87,7 @@ def _cart_status(episode: Episode) -> str:
 
 
 def _cart(actor: Actor, episode: Episode, status: str, into: str | None) -> Output:
-    return actor.identifier.encode(), encode("carts", {
+    return actor.key, encode("carts", {
         "episode_id": episode.episode_id,
         "profile_id": actor.profile_id,
         "revision": actor.revision,
@@ -104,7 +104,7 @@ def _cart(actor: Actor, episode: Episode, status: str, into: str | None) -> Outp
 
 
 def _action(actor: Actor, action: Action, rules: Rules) -> Output:
-    return actor.identifier.encode(), encode("actions", {
+    return actor.key, encode("actions", {
         "action_id": action.action_id,
         "profile_id": actor.profile_id,
         "revision": actor.revision,

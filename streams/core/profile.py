@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 from streams.core.actions import DUE, Action, decide, review, undecided
 from streams.core.actor import NEVER, Actor, Profile
-from streams.core.carts import EXPIRED, OPEN, CartEntry, Episode, Touch, advance, episodes_of
+from streams.core.carts import EXPIRED, OPEN, CartEntry, Episode, advance, episodes_of
 from streams.core.journal import ORDERED, OTHER, Entry
 from streams.core.rules import LATE_MS, Rules
 from streams.core.sessions import Session, extend, reconcile, sessions_of
 from streams.core.touchpoint import Touchpoint
 
 RETRACTED = "retracted"
+_NO_TIMER = 1 << 62
 
 
 @dataclass(slots=True)
@@ -39,30 +40,28 @@ class Profiles:
         self._gaps_ms = rules.gap_of()
         self.changed = Changed()
 
-    def take(self, actor: Actor, touchpoint: Touchpoint, member: int) -> str | None:
+    def take(self, actor: Actor, profile: Profile, touchpoint: Touchpoint, member: int) -> str | None:
         """Enter a touchpoint that is not a duplicate; returns the id of its session, None if it is late."""
-        profile = _profile(actor)
+        _, digest, event, channel, at_ms, arrival_ms, is_late, _, _, cart, _ = touchpoint
         profile.revision += 1
-        if touchpoint.arrival_ms > profile.arrived_ms:
-            profile.arrived_ms = touchpoint.arrival_ms
-        if touchpoint.is_late:
-            profile.late[touchpoint.digest] = touchpoint.arrival_ms
+        if arrival_ms > profile.arrived_ms:
+            profile.arrived_ms = arrival_ms
+        if is_late:
+            profile.late[digest] = arrival_ms
             return None
-        cart = touchpoint.cart
-        is_order = touchpoint.event == "Order Completed"
-        revenue = (cart.revenue_micros or 0) if cart is not None and is_order else 0
-        kind = ORDERED if is_order else OTHER
-        at_ms, digest = touchpoint.occurred_ms, touchpoint.digest
-        entry = Entry(at_ms, digest, member, touchpoint.channel, kind, revenue)
-        actor.journal.append(*entry)
+        kind, revenue = OTHER, 0
         if cart is not None:
             actor.has_new_carts = True
             actor.carts.append(cart)
+            if event == "Order Completed":
+                kind, revenue = ORDERED, cart.revenue_micros or 0
+        actor.journal.append(at_ms, digest, member, channel, kind, revenue)
         if at_ms > profile.last_ms or (at_ms == profile.last_ms and digest > profile.last_digest):
             profile.last_ms, profile.last_digest = at_ms, digest
-            session = extend(profile.sessions, entry, self._gaps_ms)
+            session = extend(profile.sessions, at_ms, digest, channel, kind, revenue, self._gaps_ms[channel])
             self.changed.sessions[session.session_id] = (actor, session)
-            self._advance(actor, at_ms, cart)
+            if cart is not None or (profile.episodes and profile.episodes[-1].outcome == OPEN):
+                self._advance(actor, profile, at_ms, cart)
             return session.session_id
         if cart is not None:
             actor.carts.sort(key=_order)
@@ -117,19 +116,22 @@ class Profiles:
         waiting = undecided(profile.episodes, profile.actions)
         return (episode for episode in waiting if episode.due_ms + lateness_ms <= clock_ms)
 
-    def next_timer(self, actor: Actor) -> int | None:
+    def next_timer(self, profile: Profile) -> int | None:
         """When the timer clock next has something to do here, None if never."""
-        profile = _profile(actor)
-        due = [session.cover_ms + 1 for session in profile.sessions if not session.is_final]
-        if profile.episodes:
-            waiting = undecided(profile.episodes, profile.actions)
-            due += [episode.due_ms + self._rules.timer_lateness_ms for episode in waiting]
-            due.append(self._forget_cart_ms(profile.episodes[0]))
+        due_ms = _NO_TIMER
+        for session in profile.sessions:
+            if not session.is_final and session.cover_ms < due_ms:
+                due_ms = session.cover_ms + 1
         if profile.sessions:
-            due.append(self._forget_session_ms(profile))
+            due_ms = min(due_ms, self._forget_session_ms(profile))
+        if profile.episodes:
+            lateness_ms = self._rules.timer_lateness_ms
+            for episode in undecided(profile.episodes, profile.actions):
+                due_ms = min(due_ms, episode.due_ms + lateness_ms)
+            due_ms = min(due_ms, self._forget_cart_ms(profile.episodes[0]))
         if profile.late:
-            due.append(min(profile.late.values()) + LATE_MS + 1)
-        return min(due, default=None)
+            due_ms = min(due_ms, min(profile.late.values()) + LATE_MS + 1)
+        return None if due_ms == _NO_TIMER else due_ms
 
     def fire(self, actor: Actor, clock_ms: int) -> None:
         """Do all that is due once the timer clock reads `clock_ms`."""
@@ -152,12 +154,9 @@ class Profiles:
         self.changed.actions[action.action_id] = (actor, action)
         self.changed.carts[episode.episode_id] = (actor, episode)
 
-    def _advance(self, actor: Actor, at_ms: int, cart: CartEntry | None) -> None:
-        profile = _profile(actor)
+    def _advance(self, actor: Actor, profile: Profile, at_ms: int, cart: CartEntry | None) -> None:
         episodes = profile.episodes
-        if cart is None and not (episodes and episodes[-1].outcome == OPEN):
-            return
-        if advance(episodes, Touch(at_ms, cart), self._rules):
+        if advance(episodes, at_ms, cart, self._rules):
             for episode in episodes[-2:]:
                 if episode is not episodes[-1] and episode.outcome != EXPIRED:
                     continue

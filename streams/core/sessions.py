@@ -37,25 +37,34 @@ def content_uuid(namespace: bytes, name: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def extend(sessions: list[Session], entry: Entry, gaps_ms: Sequence[int]) -> Session:
-    """Add an entry that comes last in event-time order; returns the session it went into."""
-    at_ms, digest, _, channel, kind, revenue = entry
-    cover_ms = at_ms + gaps_ms[channel]
-    is_order = kind == ORDERED
+def extend(
+    sessions: list[Session],
+    at_ms: int,
+    digest: int,
+    channel: int,
+    kind: int,
+    revenue_micros: int,
+    gap_ms: int,
+) -> Session:
+    """Add a touchpoint that comes last in event-time order; returns the session it went into."""
+    cover_ms = at_ms + gap_ms
     if sessions:
         last = sessions[-1]
         if at_ms <= last.cover_ms:
             last.ended_ms = at_ms
-            last.cover_ms = max(last.cover_ms, cover_ms)
+            if cover_ms > last.cover_ms:
+                last.cover_ms = cover_ms
             last.touchpoints += 1
             if channel not in last.channels:
                 last.channels += bytes((channel,))
-            last.orders += is_order
-            last.revenue_micros += revenue
+            if kind == ORDERED:
+                last.orders += 1
+                last.revenue_micros += revenue_micros
             last.is_final = False
             return last
     session_id = content_uuid(_NAMESPACE, f"{at_ms}:{digest:016x}")
-    session = Session(session_id, at_ms, at_ms, cover_ms, 1, bytes((channel,)), int(is_order), revenue, False)
+    orders, revenue = (1, revenue_micros) if kind == ORDERED else (0, 0)
+    session = Session(session_id, at_ms, at_ms, cover_ms, 1, bytes((channel,)), orders, revenue, False)
     sessions.append(session)
     return session
 
@@ -63,8 +72,8 @@ def extend(sessions: list[Session], entry: Entry, gaps_ms: Sequence[int]) -> Ses
 def sessions_of(in_order: Iterable[Entry], gaps_ms: Sequence[int]) -> list[Session]:
     """All sessions of entries given in event-time order."""
     sessions: list[Session] = []
-    for entry in in_order:
-        extend(sessions, entry, gaps_ms)
+    for at_ms, digest, _, channel, kind, revenue in in_order:
+        extend(sessions, at_ms, digest, channel, kind, revenue, gaps_ms[channel])
     return sessions
 
 

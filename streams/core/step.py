@@ -7,7 +7,6 @@ more); must not know Kafka, Faust or the wall clock. The same state and input gi
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import CodecError, Reason, stitch, stitched_suffix
@@ -66,13 +65,9 @@ class Forwarded:
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-class Arrival(NamedTuple):
-    """A touchpoint on its way to the actor `to`: the record it first came in as, and the one that brought it here."""
-
-    to: str
-    touchpoint: Touchpoint
-    came_as: Record
-    record: Record
+Arrival = tuple[int, int, int, str, Touchpoint, Record, Record]
+"""A touchpoint on its way: when it occurred, its digest and its place in the batch, which together are its order; the
+actor it is for; the record it first came in as, and the one that brought it here."""
 
 
 class Step:
@@ -158,15 +153,16 @@ class Step:
                 # Others appended in the same millisecond may be unread.
                 self._clocks.advance(topic, records[-1].timestamp - 1)
         # What channels and tasks sent is put in the order in which it happened: most profiles then only ever append.
-        self._arrived.sort(key=_event_order)
-        for arrival in self._arrived:
+        self._arrived.sort()
+        for *_, to, touchpoint, came_as, record in self._arrived:
             try:
-                self._route(arrival.to, arrival.touchpoint, arrival.came_as)
-                self._deliver_local()
+                self._route(to, touchpoint, came_as)
+                if self._local:
+                    self._deliver_local()
             except AssertionError:
                 raise
             except Exception as error:
-                return _failed(arrival.record, error)
+                return _failed(record, error)
         return None
 
     def _begin(self, now_ms: int) -> None:
@@ -206,10 +202,14 @@ class Step:
         except CodecError as error:
             self._effects.dead.append(Dead(record, error.reason, error.detail))
             return
-        self._count("touchpoints")
         if touchpoint.was_clamped:
             self._count("clamped")
-        self._arrived.append(Arrival(touchpoint.identifiers[0], touchpoint, record, record))
+        self._arrive(touchpoint.identifiers[0], touchpoint, record, record)
+
+    def _arrive(self, to: str, touchpoint: Touchpoint, came_as: Record, record: Record) -> None:
+        arrived = self._arrived
+        place = len(arrived)
+        arrived.append((touchpoint.occurred_ms, touchpoint.digest, place, to, touchpoint, came_as, record))
 
     def _receive_message(self, record: Record) -> None:
         """A record of the inbox."""
@@ -218,7 +218,7 @@ class Step:
         message = decode(record.value)
         if isinstance(message, Touch):
             touchpoint = self._reader.read(message.value, message.timestamp)
-            self._arrived.append(Arrival(message.to, touchpoint, _forwarded(message), record))
+            self._arrive(message.to, touchpoint, _forwarded(message), record)
         else:
             self._deliver(message)
             self._deliver_local()
@@ -271,10 +271,10 @@ class Step:
         self._actors.touch(actor)
         if touchpoint.is_late:
             self._count("late")
-        session_id = self._profiles.take(actor, touchpoint, actor.index[first])
+        session_id = self._profiles.take(actor, profile, touchpoint, actor.index[first])
         suffix = stitched_suffix(actor.profile_id, session_id, touchpoint.arrival_ms, touchpoint.is_late)
         value = stitch(touchpoint.value, self._stitched_ids[touchpoint.channel], suffix)
-        self._stitched.append((actor.identifier.encode(), value))
+        self._stitched.append((actor.key, value))
 
     def _finish(self, now_ms: int) -> Effects:
         """Timers, then what the batch has changed as records, then the state."""
@@ -284,6 +284,7 @@ class Step:
         for actor in self._actors.dirty():
             if actor.identifier not in held:
                 self._set_timer(actor.identifier)
+        self._count("touchpoints", len(self._arrived))
         self._emit(STITCHED, self._stitched)
         self._emit(SESSIONS, list(session_records(changed)))
         self._emit(CARTS, list(cart_records(changed)))
@@ -311,7 +312,7 @@ class Step:
             actor = self._actors.find(identifier)
             if actor is None or actor.profile is None:
                 continue
-            due_ms = self._profiles.next_timer(actor)
+            due_ms = self._profiles.next_timer(actor.profile)
             if due_ms is None or due_ms > clock_ms:
                 self._set_timer(identifier)
                 continue
@@ -332,7 +333,7 @@ class Step:
     def _set_timer(self, identifier: str) -> None:
         actor = self._actors.find(identifier)
         if actor is not None and actor.profile is not None:
-            due_ms = self._profiles.next_timer(actor)
+            due_ms = self._profiles.next_timer(actor.profile)
             if due_ms is not None:
                 self._timers.set(actor, due_ms)
 
@@ -343,7 +344,7 @@ class Step:
                 actor = load(key.decode(), self._store)
                 assert actor is not None
                 if actor.profile is not None:
-                    due_ms = self._profiles.next_timer(actor)
+                    due_ms = self._profiles.next_timer(actor.profile)
                     if due_ms is not None:
                         self._timers.set(actor, due_ms)
 
@@ -367,10 +368,6 @@ class Step:
 
     def _count(self, name: str, by: int = 1) -> None:
         self._effects.counts[name] = self._effects.counts.get(name, 0) + by
-
-
-def _event_order(arrival: Arrival) -> tuple[int, int]:
-    return arrival.touchpoint.occurred_ms, arrival.touchpoint.digest
 
 
 def _failed(record: Record, error: Exception) -> Dead:

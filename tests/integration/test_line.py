@@ -129,10 +129,11 @@ def test_poison_is_buried_whole_and_harms_nobody(seed: int, tmp_path: Path) -> N
             "1970",
             "2090",
         }
-        late = dict(
-            running.query("SELECT message_id, is_late FROM touchpoints WHERE message_id IN ('1970', '2090')")
-        )
-        assert {name: bool(is_late) for name, is_late in late.items()} == {"1970": True, "2090": False}
+        asked = "SELECT message_id, is_late FROM touchpoints WHERE message_id IN ('1970', '2090')"
+        assert {name: bool(is_late) for name, is_late in running.query(asked)} == {
+            "1970": True,
+            "2090": False,
+        }
         [(latest_ms,)] = running.query("SELECT toUnixTimestamp64Milli(max(ended_at)) FROM current_sessions")
         assert latest_ms <= START_MS + 1_000
         assert dead_letters(running.line.bootstrap) == bad

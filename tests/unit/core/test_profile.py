@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.core.actor import Actor
+from streams.core.actor import Actor, Profile
 from streams.core.rules import Rules
 from streams.core.touchpoint import Touchpoint
 from tests.unit.core.records import (
@@ -207,8 +207,8 @@ def test_a_failure_in_the_middle_of_a_record_leaves_no_trace(monkeypatch: pytest
     task, clean = OneTask(), OneTask()
     take = task.step._profiles.take
 
-    def broken(actor: Actor, touch: Touchpoint, member: int) -> str | None:
-        said = take(actor, touch, member)
+    def broken(actor: Actor, profile: Profile, touch: Touchpoint, member: int) -> str | None:
+        said = take(actor, profile, touch, member)
         if touch.message_id == "bad":
             raise ZeroDivisionError
         return said
