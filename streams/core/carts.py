@@ -114,6 +114,10 @@ class Episode(msgspec.Struct, array_like=True):
         """What lay in the cart when it was left, or lies in it."""
         return self.items if self.left is None else self.left
 
+    def is_moved_by(self, at_ms: int, abandon_after_ms: int) -> bool:
+        """True if a touchpoint then, not about the cart, changes when the owner first fell silent."""
+        return self.is_abandoned and self.due_ms - abandon_after_ms < at_ms <= self.due_ms
+
     def holds(self, order: tuple[int, int]) -> bool:
         """True if a touchpoint at this place belongs to the episode."""
         if order < (self.opened_ms, self.digest):

@@ -12,7 +12,7 @@ from streams.core.actor import NEVER, Actor, Profile
 from streams.core.carts import EXPIRED, OPEN, CartEntry, Episode, advance, episodes_of
 from streams.core.journal import ORDERED, OTHER, Entry
 from streams.core.rules import LATE_MS, Rules
-from streams.core.sessions import Session, extend, reconcile, sessions_of
+from streams.core.sessions import Session, extend, insert, reconcile, sessions_of
 from streams.core.touchpoint import Touchpoint
 
 RETRACTED = "retracted"
@@ -65,8 +65,24 @@ class Profiles:
             return session.session_id
         if cart is not None:
             actor.carts.sort(key=_order)
-        self._rebuild(actor, profile.sessions, profile.episodes)
+        entry = (at_ms, digest, channel, kind, revenue, self._gaps_ms[channel])
+        self._enter_earlier(actor, profile, entry, is_cart=cart is not None)
         return next(s.session_id for s in profile.sessions if s.started_ms <= at_ms <= s.ended_ms)
+
+    def _enter_earlier(
+        self, actor: Actor, profile: Profile, entry: tuple[int, int, int, int, int, int], *, is_cart: bool
+    ) -> None:
+        """A touchpoint before the last one: most change one session and no cart, the others need the whole journal."""
+        session = insert(profile.sessions, *entry)
+        if session is None:
+            self._rebuild(actor, profile.sessions, profile.episodes)
+            return
+        self.changed.gone_sessions.pop(session.session_id, None)
+        self.changed.sessions[session.session_id] = (actor, session)
+        abandon_after_ms = self._rules.abandon_after_ms
+        if is_cart or any(episode.is_moved_by(entry[0], abandon_after_ms) for episode in profile.episodes):
+            before = {episode.episode_id: episode for episode in profile.episodes}
+            self._rebuild_carts(actor, before, actor.journal.in_order())
 
     def absorb(self, actor: Actor, other: Actor, now_ms: int) -> None:
         """Take over another profile; the answer is the same in whatever order profiles are absorbed."""

@@ -4,6 +4,7 @@ A touchpoint at t covers [t, t + gap(channel)], bounds inclusive (event-time ses
 Akidau et al. 2015, with a gap by channel). Owns that rule; must not know profiles, clocks or records.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from hashlib import sha1
 
@@ -67,6 +68,44 @@ def extend(
     session = Session(session_id, at_ms, at_ms, cover_ms, 1, bytes((channel,)), orders, revenue, False)
     sessions.append(session)
     return session
+
+
+def insert(
+    sessions: list[Session],
+    at_ms: int,
+    digest: int,
+    channel: int,
+    kind: int,
+    revenue_micros: int,
+    gap_ms: int,
+) -> Session | None:
+    """Add a touchpoint that comes before the last one, where that changes one session only; None where it does not.
+
+    None means that bounds, ids or the order of channels may change, so that only the whole journal tells.
+    """
+    after = bisect_right(sessions, at_ms, key=_started)
+    cover_ms = at_ms + gap_ms
+    if after < len(sessions) and cover_ms >= sessions[after].started_ms:
+        return None
+    session = sessions[after - 1] if after else None
+    if session is None or at_ms > session.cover_ms:
+        alone: list[Session] = []
+        session = extend(alone, at_ms, digest, channel, kind, revenue_micros, gap_ms)
+        sessions.insert(after, session)
+        return session
+    is_known = channel == session.channels[0] or (channel in session.channels and len(session.channels) == 2)
+    if at_ms == session.started_ms or at_ms == session.ended_ms or not (is_known or at_ms > session.ended_ms):
+        return None
+    if at_ms > session.ended_ms:
+        return extend(sessions[:after], at_ms, digest, channel, kind, revenue_micros, gap_ms)
+    ended_ms = session.ended_ms
+    extend([session], at_ms, digest, channel, kind, revenue_micros, gap_ms)
+    session.ended_ms = ended_ms
+    return session
+
+
+def _started(session: Session) -> int:
+    return session.started_ms
 
 
 def sessions_of(in_order: Iterable[Entry], gaps_ms: Sequence[int]) -> list[Session]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.journal import ENTRY_BYTES, Entry, Journal
-from streams.core.sessions import sessions_of
+from streams.core.sessions import insert, sessions_of
 from tests.unit.core.records import MINUTE_MS, FakeRecord, OneTask, added, bought, touchpoint
 
 GAPS_MS = (30 * MINUTE_MS,) * 15
@@ -94,6 +94,25 @@ def test_sessions_partition_the_touchpoints(found: list[Entry]) -> None:
     assert sum(session.touchpoints for session in sessions) == len(found)
     for before, after in pairwise(sessions):
         assert before.cover_ms < after.started_ms
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 120), st.integers(0, 2)), min_size=2, max_size=30),
+    st.data(),
+    st.tuples(*[st.integers(1, 12)] * 3),
+)
+def test_a_touchpoint_put_in_between_gives_what_all_of_them_give(
+    moments: list[tuple[int, int]], data: st.DataObject, gaps_ms: tuple[int, int, int]
+) -> None:
+    """Where one session can be changed in place, it becomes what the whole journal says."""
+    found = [Entry(at_ms, n, 0, channel, n % 2, n) for n, (at_ms, channel) in enumerate(moments)]
+    late = data.draw(st.sampled_from(sorted(found)[:-1]))
+    sessions = sessions_of(sorted(entry for entry in found if entry != late), gaps_ms)
+    at_ms, digest, _, channel, kind, revenue = late
+    changed = insert(sessions, at_ms, digest, channel, kind, revenue, gaps_ms[channel])
+    if changed is not None:
+        assert sessions == sessions_of(sorted(found), gaps_ms)
+        assert changed in sessions
 
 
 @given(st.lists(entries, max_size=40, unique_by=lambda entry: entry.digest), st.integers(0, 500))
