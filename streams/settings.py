@@ -117,7 +117,10 @@ class Worker(Section):
         default=1_048_576, ge=1_024, description="A micro-batch is full with so many bytes."
     )
     poll_ms: int = Field(
-        default=20, ge=1, le=60_000, description="How long a poll waits for a first record, in milliseconds."
+        default=20,
+        ge=1,
+        le=60_000,
+        description="The least time between two batches of a task that are not full, in milliseconds.",
     )
     max_dead_share: float = Field(
         default=0.5,

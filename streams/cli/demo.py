@@ -99,7 +99,7 @@ class _Day:
     def live(self, simulation: Simulation, start_ms: int, end_ms: int, *, partitions: int) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        from streams.cli.importing import _failures
+        from streams.cli.importing import failures
         from streams.launch.watch import Watch
 
         line = self.running.line
@@ -107,7 +107,7 @@ class _Day:
         watch = Watch(line.bootstrap, "throughline", partitions)
         started_s = time.monotonic()
         try:
-            with _failures(), Progress(*columns, TimeElapsedColumn(), console=self.console) as bar:
+            with failures(), Progress(*columns, TimeElapsedColumn(), console=self.console) as bar:
                 task = bar.add_task("day", total=end_ms - start_ms, clock="", rate="")
                 feeder = line.feeder()
                 try:

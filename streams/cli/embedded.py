@@ -43,8 +43,8 @@ def embedded_line(settings: Settings, directory: Path | None, *, workers: int) -
     """
     from sinks.clickhouse.embedded.process import EmbeddedWarehouse, WarehouseDidNotStart
     from sinks.clickhouse.migrating import migrate
+    from sinks.clickhouse.writer import Rejected, Unavailable, connect
     from sinks.clickhouse.writer import Warehouse as Address
-    from sinks.clickhouse.writer import connect
     from streams.broker.embedded import BrokerFailed
     from streams.launch.line import NotDrained, Warehouse, running
     from streams.launch.parts import PartDied
@@ -62,7 +62,7 @@ def embedded_line(settings: Settings, directory: Path | None, *, workers: int) -
                     connect(address) as client,
                 ):
                     yield Running(line, lambda sql: _answer(client.query(sql)))
-        except (WarehouseDidNotStart, BrokerFailed) as error:
+        except (WarehouseDidNotStart, BrokerFailed, Unavailable, Rejected) as error:
             raise Failure(str(error), ExitCode.UNAVAILABLE) from error
         except (PartDied, NotDrained) as error:
             raise Failure(str(error), ExitCode.FAILED) from error

@@ -78,13 +78,13 @@ def import_history(
 
     Example: throughline import events-*.csv.gz --mapping shop.toml --rejects bad.jsonl
     """
-    with _failures():
+    with failures():
         mapped = _mapping(mapping)
         if is_dry_run:
             _show(files, mapped, order=order, limit=limit or _SHOWN)
             return
         is_shown = not (context.quiet(ctx) or as_json)
-        with _progress_bar() if is_shown else nullcontext() as progress:
+        with progress_bar() if is_shown else nullcontext() as progress:
             summary = _write(
                 ctx, files, mapped, order=order, limit=limit, pace=pace, progress=progress,
                 rejects=rejects, max_rejects=max_rejects,
@@ -142,7 +142,7 @@ def _write(
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def failures() -> Iterator[None]:
     """What can go wrong outside the program, as one line and an exit code."""
     from confluent_kafka import KafkaException
 
@@ -165,7 +165,7 @@ def _failures() -> Iterator[None]:
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Progress]:
+def progress_bar() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 

@@ -148,11 +148,11 @@ def _import(
     rejects: Path | None,
     is_shown: bool,
 ) -> dict[str, Any]:
-    from streams.cli.importing import _failures, _progress_bar
+    from streams.cli.importing import failures, progress_bar
     from streams.importer.importing import import_files
 
     progress: Progress | None
-    with _failures(), _progress_bar() if is_shown else nullcontext() as progress:
+    with failures(), progress_bar() if is_shown else nullcontext() as progress:
         feeder = running.line.feeder()
         try:
             summary = import_files(
@@ -170,13 +170,13 @@ def _import(
 def _simulate(running: Running, options: Options, *, is_shown: bool) -> dict[str, Any]:
     import msgspec
 
-    from streams.cli.importing import _failures
-    from streams.cli.simulate import _progress
+    from streams.cli.importing import failures
+    from streams.cli.simulate import shop_clock
     from streams.simulator.compare import compare
     from streams.simulator.emit import Simulation
 
     simulation = Simulation(options)
-    with _failures(), _progress(options.start_ms, options.end_ms, is_shown=is_shown) as heard:
+    with failures(), shop_clock(options.start_ms, options.end_ms, is_shown=is_shown) as heard:
         feeder = running.line.feeder()
         try:
             for record in simulation.records():

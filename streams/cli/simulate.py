@@ -98,7 +98,7 @@ def simulate(
         )
     except OptionsError as error:
         raise Failure(str(error), ExitCode.USAGE) from None
-    with _progress(options.start_ms, options.end_ms, is_shown=not (as_json or context.quiet(ctx))) as heard:
+    with shop_clock(options.start_ms, options.end_ms, is_shown=not (as_json or context.quiet(ctx))) as heard:
         simulation = Simulation(options)
         if out is not None:
             truth = _into_files(simulation, out, heard)
@@ -108,7 +108,7 @@ def simulate(
 
 
 @contextmanager
-def _progress(start_ms: int, end_ms: int, *, is_shown: bool) -> Iterator[Callable[[int], None]]:
+def shop_clock(start_ms: int, end_ms: int, *, is_shown: bool) -> Iterator[Callable[[int], None]]:
     """Yields what to call with every arrival time; a bar on stderr follows the simulated clock."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

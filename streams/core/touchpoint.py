@@ -16,6 +16,7 @@ from schemas.codec import (
     as_current,
     check_own,
     check_rest,
+    frame,
     read_commerce,
     read_head,
     read_identifiers,
@@ -79,17 +80,23 @@ class Reader:
         self._identifiers = identifiers
         self._is_replay = rules.is_replay
         self._max_bytes = rules.max_record_bytes
-        self._channels = {schema_id for schema_id in catalog.ids() if catalog.channel_of(schema_id)}
+        current = {schema_id: catalog.channel_of(schema_id) for schema_id in catalog.ids()}
+        self._channels = {frame(at, b""): channel for at, channel in current.items() if channel is not None}
 
     def read(self, value: bytes | None, timestamp_ms: int) -> Touchpoint:
         """The touchpoint of a record's value; raises CodecError with the dead letter's reason."""
         if value is not None and len(value) > self._max_bytes:
             raise CodecError(Reason.TOO_LARGE, f"{len(value)} bytes, more than {self._max_bytes}")
-        schema_id = schema_id_of(value)
-        assert value is not None
-        if schema_id not in self._channels:
+        sent_as = self._channels.get(value[:5]) if value is not None else None
+        if sent_as is None:
+            schema_id_of(value)
+            assert value is not None
             value = as_current(value, self._catalog)
+            sent_as = self._channels[value[:5]]
+        assert value is not None
         message_id, _, event, channel, occurred_ms, received_ms, raw, end = read_head(value)
+        if channel != sent_as:
+            raise CodecError(Reason.WRONG_TYPE, f"a touchpoint of {channel} under the schema of {sent_as}")
         if len(message_id) > MAX_MESSAGE_ID:
             raise CodecError(Reason.WRONG_TYPE, f"message_id is longer than {MAX_MESSAGE_ID}")
         identifiers = self._identifiers.known(raw)
@@ -104,8 +111,10 @@ class Reader:
         else:
             commerce = read_commerce(value, end)
             check_own(value, commerce.end, channel)
-        arrival_ms = min(timestamp_ms, received_ms) if self._is_replay else timestamp_ms
-        at_ms = min(occurred_ms, received_ms, arrival_ms)
+        arrival_ms = received_ms if self._is_replay and received_ms < timestamp_ms else timestamp_ms
+        at_ms = occurred_ms if occurred_ms <= received_ms else received_ms
+        if at_ms > arrival_ms:
+            at_ms = arrival_ms
         digest = xxhash.xxh3_64_intdigest(message_id.encode())
         cart = None
         if kind is not None and commerce is not None:

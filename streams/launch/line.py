@@ -22,6 +22,8 @@ from streams.settings import PREFIX, Settings
 
 _DRAIN_POLL_S = 0.05
 _STALLED_S = 60.0
+_TICK_MS = 300_000
+"""Each tick is a record on every input partition: at one a minute there would be as many as touchpoints."""
 
 
 class NotDrained(RuntimeError):
@@ -78,7 +80,7 @@ class Line:
     def feeder(self) -> Feeder:
         """A feeder that keeps to the pace of this line's readers."""
         kafka = self._settings.kafka
-        return Feeder(self.bootstrap, self._settings.app.name, kafka.partitions, pace=True)
+        return Feeder(self.bootstrap, self._settings.app.name, kafka.partitions, pace=True, tick_ms=_TICK_MS)
 
     def check(self) -> None:
         """Raises PartDied if a worker or the sink has ended."""

@@ -40,6 +40,7 @@ class Part:
         self.log = log
         self.exit_code: int | None = None
         self.cost: Cost | None = None
+        self._peak_rss_bytes = 0
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "streams.cli", *command],
@@ -64,7 +65,8 @@ class Part:
             return True
         self.exit_code = os.waitstatus_to_exitcode(status)
         self._process.returncode = self.exit_code
-        self.cost = Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+        # The kernel counts what this process held when it forked; what was read of the child itself is right.
+        self.cost = Cost(usage.ru_utime + usage.ru_stime, self._peak_rss_bytes or usage.ru_maxrss * 1024)
         return False
 
     def require_running(self) -> None:
@@ -81,6 +83,7 @@ class Part:
 
     def stop(self, timeout_s: float = 20.0) -> None:
         """SIGTERM, and SIGKILL to one that does not listen."""
+        self._peak_rss_bytes = peak_rss_bytes(self.pid)
         self.signal(SIGTERM)
         if not self._ended_within(timeout_s):
             self.kill()
@@ -106,3 +109,13 @@ class Part:
     def _ending(self) -> str:
         code = self.exit_code or 0
         return f"signal {Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def peak_rss_bytes(pid: int) -> int:
+    """The most memory a process has held so far; 0 where the system does not tell."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    peak = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(peak[0].split()[1]) * 1024 if peak else 0

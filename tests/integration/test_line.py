@@ -26,11 +26,12 @@ START_MS = 1_772_000_000_000
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_day_comes_out_true(number: int, seed: int, tmp_path: Path) -> None:
     """Four partitions, two workers: missing, duplicate, wrong, false and missed are all 0."""
-    options = Options(people=250, seed=seed % 1_000_000 + number, shared_devices=5 * number, bots=number % 2)
+    options = Options(people=160, seed=seed % 1_000_000 + number, shared_devices=5 * number, bots=number % 2)
     with line(tmp_path, workers=2) as running:
         assert_true(feed(running, options), running.query)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_ten_kills_lose_nothing(seed: int, tmp_path: Path) -> None:
     """A worker killed at ten random moments, each time started again: nothing is missing, doubles are gone in views."""

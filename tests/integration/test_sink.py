@@ -302,6 +302,7 @@ def test_records_deleted_before_they_landed_are_reported(
     error_log.clear()
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_lands_all_once(
     broker: EmbeddedBroker, warehouse: Warehouse, seed: int
 ) -> None:

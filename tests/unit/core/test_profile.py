@@ -191,6 +191,8 @@ def test_a_record_that_fails_goes_whole_and_alone() -> None:
         "no_identifier": [touchpoint("2", email=" NULL ").value, touchpoint("3", user_id="000-0").value],
         "too_large": [b"\0\0\0\0\x64" + bytes(983_040)],
     }
+    web_as_pos = b"\0\0\0\0\x66" + good.value[5:]
+    cases["wrong_type"] = [web_as_pos]
     for reason, values in cases.items():
         for value in values:
             task = OneTask()
