@@ -17,7 +17,7 @@ DUE, CANCELLED, RECOVERED = "due", "cancelled", "recovered"
 _NAMESPACE = b"throughline/action"
 
 
-class Action(msgspec.Struct, array_like=True):
+class Action(msgspec.Struct, gc=False, array_like=True):
     """One decided action as last said; times in epoch ms, money in micros."""
 
     action_id: str

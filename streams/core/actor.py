@@ -31,13 +31,13 @@ class Store(Protocol):
     def items(self) -> Iterable[tuple[bytes, bytes]]: ...
 
 
-class Alias(msgspec.Struct, array_like=True, tag=0):
+class Alias(msgspec.Struct, gc=False, array_like=True, tag=0):
     """An identifier that belongs to another's profile."""
 
     root: str
 
 
-class Profile(msgspec.Struct, array_like=True, tag=1):
+class Profile(msgspec.Struct, gc=False, array_like=True, tag=1):
     """What a root holds; times in epoch ms. `revision` rises with every change and outlives merges.
 
     `arrived_ms` is when the newest of its touchpoints arrived, `merged_ms` when it last had to do with a merge: until

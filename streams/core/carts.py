@@ -33,7 +33,7 @@ COMMERCE_OF = {
 OPEN, PURCHASED, EMPTIED, EXPIRED = "open", "purchased", "emptied", "expired"
 
 
-class Item(msgspec.Struct, array_like=True, frozen=True):
+class Item(msgspec.Struct, gc=False, array_like=True, frozen=True):
     """One product in a cart; the price is that of one unit, in micros of the currency."""
 
     product_id: str
@@ -43,7 +43,7 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
     price_micros: int
 
 
-class CartEntry(msgspec.Struct, array_like=True, frozen=True):
+class CartEntry(msgspec.Struct, gc=False, array_like=True, frozen=True):
     """What is kept of a touchpoint that touches the cart; times in epoch ms."""
 
     occurred_ms: int
@@ -62,7 +62,7 @@ class CartEntry(msgspec.Struct, array_like=True, frozen=True):
         return self.occurred_ms, self.digest
 
 
-class Episode(msgspec.Struct, array_like=True):
+class Episode(msgspec.Struct, gc=False, array_like=True):
     """From the touchpoint that fills an empty cart to the one that empties it.
 
     `due_ms` is the end of the owner's first silence, as far as known; `left` is what lay in the cart then, set once a

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 
-class Touch(msgspec.Struct, array_like=True, tag=1):
+class Touch(msgspec.Struct, gc=False, array_like=True, tag=1):
     """A touchpoint that another actor must process: the original bytes and where they came from."""
 
     to: str
@@ -21,7 +21,7 @@ class Touch(msgspec.Struct, array_like=True, tag=1):
     timestamp: int
 
 
-class Claim(msgspec.Struct, array_like=True, tag=2):
+class Claim(msgspec.Struct, gc=False, array_like=True, tag=2):
     """`to` now belongs to `root`."""
 
     to: str
@@ -29,7 +29,7 @@ class Claim(msgspec.Struct, array_like=True, tag=2):
     cause: str
 
 
-class Link(msgspec.Struct, array_like=True, tag=3):
+class Link(msgspec.Struct, gc=False, array_like=True, tag=3):
     """The profile of `to` should claim these identifiers too (kept waiting while it was being absorbed)."""
 
     to: str
@@ -37,7 +37,7 @@ class Link(msgspec.Struct, array_like=True, tag=3):
     cause: str
 
 
-class Union(msgspec.Struct, array_like=True, tag=4):
+class Union(msgspec.Struct, gc=False, array_like=True, tag=4):
     """`to` and `other` should be one profile."""
 
     to: str
@@ -45,7 +45,7 @@ class Union(msgspec.Struct, array_like=True, tag=4):
     cause: str
 
 
-class Propose(msgspec.Struct, array_like=True, tag=5):
+class Propose(msgspec.Struct, gc=False, array_like=True, tag=5):
     """`child` asks the root `to` to absorb it with these members; `proposal` names this asking."""
 
     to: str
@@ -55,7 +55,7 @@ class Propose(msgspec.Struct, array_like=True, tag=5):
     cause: str
 
 
-class Accept(msgspec.Struct, array_like=True, tag=6):
+class Accept(msgspec.Struct, gc=False, array_like=True, tag=6):
     """Go ahead: `to` may hand itself over to `root`, if `proposal` is still what it asked."""
 
     to: str
@@ -64,7 +64,7 @@ class Accept(msgspec.Struct, array_like=True, tag=6):
     cause: str
 
 
-class Absorb(msgspec.Struct, array_like=True, tag=7):
+class Absorb(msgspec.Struct, gc=False, array_like=True, tag=7):
     """Here is the whole state of `child`: the encoded parts of its actor."""
 
     to: str
@@ -73,7 +73,7 @@ class Absorb(msgspec.Struct, array_like=True, tag=7):
     cause: str
 
 
-class Repoint(msgspec.Struct, array_like=True, tag=8):
+class Repoint(msgspec.Struct, gc=False, array_like=True, tag=8):
     """`to` belongs to `root` now; kept only if that is lower than what `to` knows, so order does not matter."""
 
     to: str
@@ -81,7 +81,7 @@ class Repoint(msgspec.Struct, array_like=True, tag=8):
     cause: str
 
 
-class Clock(msgspec.Struct, array_like=True, tag=9):
+class Clock(msgspec.Struct, gc=False, array_like=True, tag=9):
     """The clocks of task `sender`, one a round, epoch ms."""
 
     sender: int

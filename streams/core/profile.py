@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from streams.core.actions import DUE, Action, decide, review, undecided
 from streams.core.actor import NEVER, Actor, Profile
-from streams.core.carts import EXPIRED, OPEN, CartEntry, Episode, advance, episodes_of
+from streams.core.carts import EXPIRED, OPEN, CartEntry, Commerce, Episode, advance, episodes_of
 from streams.core.journal import ORDERED, OTHER, Entry
 from streams.core.rules import LATE_MS, Rules
 from streams.core.sessions import Session, extend, insert, reconcile, sessions_of
@@ -42,18 +42,19 @@ class Profiles:
 
     def take(self, actor: Actor, profile: Profile, touchpoint: Touchpoint, member: int) -> str | None:
         """Enter a touchpoint that is not a duplicate; returns the id of its session, None if it is late."""
-        _, digest, event, channel, at_ms, arrival_ms, is_late, _, _, cart, _ = touchpoint
+        digest, channel, cart = touchpoint.digest, touchpoint.channel, touchpoint.cart
+        at_ms, arrival_ms = touchpoint.occurred_ms, touchpoint.arrival_ms
         profile.revision += 1
         if arrival_ms > profile.arrived_ms:
             profile.arrived_ms = arrival_ms
-        if is_late:
+        if touchpoint.is_late:
             profile.late[digest] = arrival_ms
             return None
         kind, revenue = OTHER, 0
         if cart is not None:
             actor.has_new_carts = True
             actor.carts.append(cart)
-            if event == "Order Completed":
+            if cart.kind == Commerce.ORDERED:
                 kind, revenue = ORDERED, cart.revenue_micros or 0
         actor.journal.append(at_ms, digest, member, channel, kind, revenue)
         if at_ms > profile.last_ms or (at_ms == profile.last_ms and digest > profile.last_digest):

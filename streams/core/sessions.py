@@ -15,7 +15,7 @@ from streams.core.journal import ORDERED, Entry
 _NAMESPACE = b"throughline/session"
 
 
-class Session(msgspec.Struct, array_like=True):
+class Session(msgspec.Struct, gc=False, array_like=True):
     """Times in epoch ms; `channels` are codes by first appearance; closes once the clock passes `cover_ms`."""
 
     session_id: str

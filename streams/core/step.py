@@ -138,17 +138,9 @@ class Step:
         """Work through the records; the one that failed, if one did."""
         self._begin(now_ms)
         for topic, records in batch.items():
-            receive = self._receive_message if topic == INBOX else self._receive
-            for record in records:
-                if (topic, record.offset) in poisoned:
-                    self._bury(poisoned[topic, record.offset])
-                    continue
-                try:
-                    receive(record)
-                except AssertionError:
-                    raise
-                except Exception as error:
-                    return _failed(record, error)
+            culprit = self._receive_all(topic, records, poisoned)
+            if culprit is not None:
+                return culprit
             if records and topic != INBOX and not self._rules.is_replay:
                 # Others appended in the same millisecond may be unread.
                 self._clocks.advance(topic, records[-1].timestamp - 1)
@@ -159,6 +151,23 @@ class Step:
                 self._route(to, touchpoint, came_as)
                 if self._local:
                     self._deliver_local()
+            except AssertionError:
+                raise
+            except Exception as error:
+                return _failed(record, error)
+        return None
+
+    def _receive_all(
+        self, topic: str, records: Sequence[Record], poisoned: Mapping[tuple[str, int], Dead]
+    ) -> Dead | None:
+        """Read the records of a topic; the one that failed, if one did."""
+        receive = self._receive_message if topic == INBOX else self._receive
+        for record in records:
+            if poisoned and (topic, record.offset) in poisoned:
+                self._bury(poisoned[topic, record.offset])
+                continue
+            try:
+                receive(record)
             except AssertionError:
                 raise
             except Exception as error:
@@ -239,8 +248,13 @@ class Step:
 
     def _route(self, identifier: str, touchpoint: Touchpoint, record: Record) -> None:
         """Bring a touchpoint to the root of its lowest identifier: here, or in another task."""
-        while self._identifiers.partition(identifier) == self._partition:
-            actor = self._identity.actor(identifier, touchpoint.message_id)
+        while True:
+            # Whoever has state here lives here; only of the others it must be worked out where.
+            actor = self._actors.find(identifier)
+            if actor is None:
+                if self._identifiers.partition(identifier) != self._partition:
+                    break
+                actor = self._identity.actor(identifier, touchpoint.message_id)
             if actor.profile is not None:
                 self._take(actor, actor.profile, touchpoint)
                 return

@@ -4,8 +4,9 @@ Owns validation and the correction of times; must not know profiles or tasks. Ra
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+import msgspec
 import xxhash
 
 from schemas.catalog import CHANNELS, Catalog
@@ -28,6 +29,8 @@ from streams.core.rules import LATE_MS, Rules
 
 TICK_HEADER = "clock-ms"
 MAX_MESSAGE_ID = 512
+MEMO_BYTES, MEMO_LIMIT = 512, 20_000
+"""What is remembered of records found whole: rests of at most so many bytes, so many a channel."""
 CHANNEL_CODES = {channel: code for code, channel in enumerate(CHANNELS)}
 
 
@@ -50,7 +53,7 @@ class Record(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
-class Touchpoint(NamedTuple):
+class Touchpoint(msgspec.Struct, frozen=True, gc=False):
     """What the core needs of one; times in epoch ms, `value` the record's bytes under the channel's current schema.
 
     `occurred_ms` is corrected: nothing occurs after it was received, nothing is received after it arrived.
@@ -73,13 +76,14 @@ class Touchpoint(NamedTuple):
 class Reader:
     """Reads records under one catalog and one set of rules."""
 
-    __slots__ = ("_catalog", "_channels", "_identifiers", "_is_replay", "_max_bytes")
+    __slots__ = ("_catalog", "_channels", "_identifiers", "_is_replay", "_max_bytes", "_sound")
 
     def __init__(self, catalog: Catalog, identifiers: Identifiers, rules: Rules) -> None:
         self._catalog = catalog
         self._identifiers = identifiers
         self._is_replay = rules.is_replay
         self._max_bytes = rules.max_record_bytes
+        self._sound: dict[str, set[bytes]] = {channel: set() for channel in CHANNELS}
         current = {schema_id: catalog.channel_of(schema_id) for schema_id in catalog.ids()}
         self._channels = {frame(at, b""): channel for at, channel in current.items() if channel is not None}
 
@@ -106,7 +110,7 @@ class Reader:
             raise CodecError(Reason.NO_IDENTIFIER, "no identifier that says who it was")
         kind = COMMERCE_OF.get(event)
         if kind is None:
-            check_rest(value, end, channel)
+            self._check_rest(value, end, channel)
             commerce = None
         else:
             commerce = read_commerce(value, end)
@@ -123,6 +127,17 @@ class Reader:
             message_id, digest, event, CHANNEL_CODES[channel], at_ms, arrival_ms,
             arrival_ms - at_ms > LATE_MS, at_ms != occurred_ms, identifiers, cart, value,
         )  # fmt: skip
+
+    def _check_rest(self, value: bytes, end: int, channel: str) -> None:
+        """That the rest of the record is whole. What follows the head is much the same on many records of a channel."""
+        rest = value[end:]
+        sound = self._sound[channel]
+        if rest not in sound:
+            check_rest(value, end, channel)
+            if len(rest) <= MEMO_BYTES:
+                if len(sound) >= MEMO_LIMIT:
+                    sound.clear()
+                sound.add(rest)
 
 
 def tick_ms(record: Record) -> int | None:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import msgspec
+
 from schemas.catalog import Catalog
 from schemas.codec import check_rest, read_head, stitch, stitched_suffix
 from streams.core.actor import Actor, Actors, Change, Profile
@@ -185,7 +187,7 @@ def _parts(captured: Captured, *, repeats: int) -> Iterator[Row]:
     )
     absorbed_us = probe.profiles.absorb_s / touchpoints * 1e6
     yield Row("merges", absorbed_us, note="one profile absorbs another; once, of the captured run")
-    bare = [taken.touchpoint._replace(cart=None) for taken in probe.profiles.taken]
+    bare = [msgspec.structs.replace(taken.touchpoint, cart=None) for taken in probe.profiles.taken]
     without_us = cost(lambda: _take(probe.profiles.taken, bare))
     whole = [taken.touchpoint for taken in probe.profiles.taken]
     yield Row("journal and sessions", without_us, budget=2.0, note="with the look for duplicates")
