@@ -8,29 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from streams.core.touchpoint import Record
+
 __all__ = ["Batch", "Change", "DeadLetter", "Effects", "Engine", "EngineFactory", "Record", "Store"]
 
 Change = tuple[bytes, bytes | None]
 """A key and its new value; None removes the key (a tombstone)."""
-
-
-class Record(Protocol):
-    """A consumed record, as aiokafka hands it over; `timestamp` is the append time in epoch-ms."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 Batch = Mapping[str, Sequence[Record]]
