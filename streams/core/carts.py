@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import msgspec
 
-from streams.core.journal import Entry
+from streams.core.journal import Row
 from streams.core.rules import Rules
 
 
@@ -149,12 +149,14 @@ def advance(episodes: list[Episode], at_ms: int, cart: CartEntry | None, rules: 
     return True
 
 
-def episodes_of(in_order: Sequence[Entry], carts: Sequence[CartEntry], rules: Rules) -> list[Episode]:
+def episodes_of(in_order: Iterable[Row], carts: Sequence[CartEntry], rules: Rules) -> list[Episode]:
     """All episodes of a profile, its journal and its cart entries given in event-time order."""
     by_digest = {cart.digest: cart for cart in carts}
     episodes: list[Episode] = []
-    for entry in in_order:
-        advance(episodes, entry.occurred_ms, by_digest.get(entry.digest), rules)
+    for at_ms, digest, *_ in in_order:
+        cart = by_digest.get(digest)
+        if cart is not None or (episodes and episodes[-1].is_open and episodes[-1].left is None):
+            advance(episodes, at_ms, cart, rules)
     return episodes
 
 

@@ -27,6 +27,10 @@ class Entry(NamedTuple):
     revenue_micros: int
 
 
+Row = tuple[int, int, int, int, int, int]
+"""The fields of an Entry, in its order."""
+
+
 class Journal:
     """Full parts `first, first + 1, …` and the `tail` that still grows.
 
@@ -53,9 +57,9 @@ class Journal:
         for part in (*self.parts, self.tail):
             yield from map(Entry._make, ENTRY.iter_unpack(part))
 
-    def in_order(self) -> list[Entry]:
-        """Entries by event time, then digest: the order that decides."""
-        return sorted(self)
+    def in_order(self) -> list[Row]:
+        """Entries by event time, then digest: the order that decides. Plain tuples, which cost a fifth of Entry."""
+        return sorted(ENTRY.iter_unpack(b"".join((*self.parts, self.tail))))
 
     def append(self, *entry: int) -> None:
         """Add one entry, its fields in the order of Entry."""

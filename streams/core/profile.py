@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from streams.core.actions import DUE, Action, decide, review, undecided
 from streams.core.actor import NEVER, Actor, Profile
 from streams.core.carts import EXPIRED, OPEN, CartEntry, Commerce, Episode, advance, episodes_of
-from streams.core.journal import ORDERED, OTHER, Entry
+from streams.core.journal import ORDERED, OTHER, Row
 from streams.core.rules import LATE_MS, Rules
 from streams.core.sessions import Session, extend, insert, reconcile, sessions_of
 from streams.core.touchpoint import Touchpoint
@@ -195,7 +195,7 @@ class Profiles:
             self.changed.gone_sessions[session.session_id] = (actor, session, into)
         self._rebuild_carts(actor, {e.episode_id: e for e in episodes}, in_order)
 
-    def _rebuild_carts(self, actor: Actor, before: dict[str, Episode], in_order: list[Entry]) -> None:
+    def _rebuild_carts(self, actor: Actor, before: dict[str, Episode], in_order: list[Row]) -> None:
         profile = _profile(actor)
         if not actor.carts and not before:
             return

@@ -10,7 +10,7 @@ from hashlib import sha1
 
 import msgspec
 
-from streams.core.journal import ORDERED, Entry
+from streams.core.journal import ORDERED, Row
 
 _NAMESPACE = b"throughline/session"
 
@@ -108,7 +108,7 @@ def _started(session: Session) -> int:
     return session.started_ms
 
 
-def sessions_of(in_order: Iterable[Entry], gaps_ms: Sequence[int]) -> list[Session]:
+def sessions_of(in_order: Iterable[Row], gaps_ms: Sequence[int]) -> list[Session]:
     """All sessions of entries given in event-time order."""
     sessions: list[Session] = []
     for at_ms, digest, _, channel, kind, revenue in in_order:

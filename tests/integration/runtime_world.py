@@ -115,11 +115,6 @@ class World:
         self._session_s = session_s
         self._started: list[WorkerProcess] = []
 
-    @property
-    def is_embedded(self) -> bool:
-        """A broker of this test alone, that forgets by size."""
-        return not self._suffix
-
     def name_of(self, topic: str) -> str:
         """What a topic is called on this broker."""
         return topic + self._suffix

@@ -135,10 +135,12 @@ def test_sigterm_finishes_the_batch_in_hand(world: World, seed: int) -> None:
     assert len(world.read_all(OUTPUT)) == len(records)
 
 
+@pytest.mark.parametrize("world", ["embedded"], indirect=True)
 def test_a_changelog_that_lost_its_beginning_is_refused(world: World) -> None:
-    """The broker forgot the beginning of a changelog: exit code 3 and one line, never a wrong restore."""
-    if not world.is_embedded:
-        pytest.skip("a real Kafka forgets the beginning of a compacted topic only if told to")
+    """The broker forgot the beginning of a changelog: exit code 3 and one line, never a wrong restore.
+
+    A real Kafka forgets the beginning of a compacted topic only if told to.
+    """
     filler = bytes(100_000)
     world.produce([(CHANGELOG, b"n/same-key", filler) for _ in range(80)])
     worker = world.start_worker()
