@@ -57,6 +57,9 @@ def demo(
     seed: Annotated[int, typer.Option(help="Another seed, another day.")] = 1,
     people: Annotated[int, typer.Option(min=1, help="So many customers.")] = 3_000,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="How long the day takes at least; 0: as fast as it goes.")
+    ] = 35.0,
 ) -> None:
     """A shop day in about a minute: everything embedded, compared with its ground truth at the end.
 
@@ -76,7 +79,7 @@ def demo(
     )
     console.print("starting broker, workers, sink and warehouse …", style="dim")
     with embedded_line(context.settings(ctx), None, workers=workers) as running:
-        day = _Day(running, console)
+        day = _Day(running, console, seconds)
         day.live(
             simulation, options.start_ms, options.end_ms, partitions=context.settings(ctx).kafka.partitions
         )
@@ -91,6 +94,7 @@ class _Day:
 
     running: Running
     console: Console
+    at_least_s: float
     records: int = 0
     seconds: float = 0.0
     said: dict[str, int] = field(default_factory=dict)
@@ -114,12 +118,16 @@ class _Day:
                     for record in simulation.records():
                         feeder.send(record.channel, record.key, record.value, record.arrival_ms)
                         self.records += 1
-                        if self.records % 500 == 0:
+                        if self.records % 100 == 0:
                             line.check()
-                            rate = self.records / (time.monotonic() - started_s)
+                            share = (record.arrival_ms - start_ms) / (end_ms - start_ms)
+                            passed_s = time.monotonic() - started_s
+                            # As slow as asked, so that what is decided is not overtaken by what happens hours later.
+                            time.sleep(max(0.0, share * self.at_least_s - passed_s))
                             bar.update(
                                 task, completed=record.arrival_ms - start_ms,
-                                clock=_time(record.arrival_ms), rate=f"{rate:,.0f} touchpoints/s",
+                                clock=_time(record.arrival_ms),
+                                rate=f"{self.records / max(passed_s, 0.001):,.0f} touchpoints/s",
                             )  # fmt: skip
                             self._say(watch, bar)
                     feeder.finish(end_ms)
