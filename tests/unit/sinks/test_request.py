@@ -77,7 +77,7 @@ def test_what_cannot_be_done_is_refused(sent: dict[str, str]) -> None:
     ("encoding", "body"),
     [
         ("", b"abc"),
-        ("gzip", gzip.compress(b"abc")),
+        ("gzip", gzip.compress(b"abc", mtime=0)),
         ("lz4", lz4.frame.compress(b"abc")),
         ("zstd", zstandard.ZstdCompressor().compress(b"abc")),
     ],
