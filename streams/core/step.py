@@ -105,11 +105,6 @@ class Step:
         """The timer clock, epoch ms of arrival time."""
         return self._clocks.timer_ms
 
-    @property
-    def timers_held(self) -> int:
-        """Actors with a timer."""
-        return len(self._timers)
-
     def process(
         self, batch: Mapping[str, Sequence[Record]], *, now_ms: int, caught_up: Mapping[str, int]
     ) -> Effects:

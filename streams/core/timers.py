@@ -33,6 +33,3 @@ class Timers:
                 del self._due[identifier]
                 found.append(identifier)
         return found
-
-    def __len__(self) -> int:
-        return len(self._due)

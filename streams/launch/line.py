@@ -73,10 +73,6 @@ class Line:
         worker = self.workers[number] = self._part(f"worker-{number + 1}", "worker")
         return worker
 
-    def restart_sink(self) -> None:
-        """Start a new process in place of a sink that has ended."""
-        self.sink = self._part("sink", "sink")
-
     def feeder(self) -> Feeder:
         """A feeder that keeps to the pace of this line's readers."""
         kafka = self._settings.kafka

@@ -26,6 +26,7 @@ from streams.cli import context, kafka, topics
 from streams.runtime.group_patience import LEADER_WAITS_S, be_patient
 from streams.runtime.topics import TopicSpec, alter, create, deviations, expected, found_on
 from streams.settings import load
+from tests.conftest import require
 from tests.integration.brokers import EmbeddedBrokers, RealKafka
 
 Bytes = bytes | None
@@ -353,7 +354,7 @@ class TestReal:
     ) -> None:
         """start, topics create, produce, stop, start on another port, read; beside the node that runs already."""
         if real_kafka.origin != "node":
-            pytest.skip("Kafka comes from elsewhere here: this is about nodes of this machine")
+            require("kafka", "it comes from elsewhere here, and this is about nodes of this machine")
         run, there = CliRunner(), ["--directory", str(tmp_path / "node")]
 
         def ask(*words: str, code: int = 0) -> Any:

@@ -30,7 +30,7 @@ class Commits(StrEnum):
     REPEATED = "repeated"
     """Outputs without state; the next owner processes the very same batch again."""
     LOOSE = "loose"
-    """Outputs without state; the next owner may cut its batches in another way."""
+    """Outputs without state; the next owner may cut its batches in another way. What the runtime's plan prevents."""
 
 
 @dataclass(frozen=True, slots=True)
