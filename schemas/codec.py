@@ -16,6 +16,7 @@ import fastavro
 from fastavro.read import SchemaResolutionError
 
 from schemas.catalog import CHANNELS, TOUCHPOINTS_TOPIC, Catalog, Schema
+from schemas.fields import ItemFields, SessionFields, TouchpointFields
 from schemas.touchpoint_reader import (
     TYPES,
     Campaign,
@@ -30,9 +31,6 @@ from schemas.touchpoint_reader import (
 )
 from schemas.wire import CodecError, Reason, frame, schema_id_of, unframe, unreadable, wrong_type
 from schemas.writer import (
-    ItemFields,
-    SessionFields,
-    TouchpointFields,
     encode_session,
     encode_touchpoint,
     stitch,

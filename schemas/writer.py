@@ -9,64 +9,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Final, NotRequired, TypedDict
+from typing import Any, Final
 
 from schemas.catalog import CHANNELS, TOUCHPOINTS_TOPIC, Catalog
+from schemas.fields import SessionFields
 from schemas.layout import ENVELOPE_NAMES, OWN_FIELDS, Kind
 from schemas.touchpoint_reader import EARLIEST_MS, LATEST_MS, TYPES
 from schemas.wire import frame, long_bytes, text_bytes, wrong_type
 
 __all__ = [
-    "ItemFields", "SessionFields", "TouchpointFields",
     "encode_session", "encode_touchpoint", "stitch", "stitched_suffix",
 ]  # fmt: skip
-
-
-class ItemFields(TypedDict):
-    """One product line, as a feeder gives it."""
-
-    product_id: str
-    name: NotRequired[str]
-    category: NotRequired[str]
-    quantity: NotRequired[int]
-    price_micros: NotRequired[int]
-
-
-class TouchpointFields(TypedDict):
-    """The envelope as a feeder gives it; times are epoch-ms. The channel's own fields go beside these."""
-
-    message_id: str
-    type: str
-    event: str
-    channel: str
-    occurred_at: int
-    received_at: int
-    identifiers: Mapping[str, str]
-    cart_id: NotRequired[str | None]
-    order_id: NotRequired[str | None]
-    items: NotRequired[Iterable[ItemFields]]
-    revenue_micros: NotRequired[int | None]
-    currency: NotRequired[str | None]
-    campaign: NotRequired[Mapping[str, str | None] | None]
-    location_id: NotRequired[str | None]
-    properties: NotRequired[Mapping[str, str]]
-
-
-class SessionFields(TypedDict):
-    """A record of `sessions`; times are epoch-ms."""
-
-    session_id: str
-    profile_id: str
-    revision: int
-    started_at: int
-    ended_at: int
-    touchpoints: int
-    channels: Iterable[str]
-    orders: int
-    revenue_micros: int
-    is_final: bool
-    is_retracted: bool
-    retracted_into: str | None
 
 
 _ENVELOPE: Final = frozenset(ENVELOPE_NAMES)

@@ -8,51 +8,23 @@ from collections.abc import Sequence
 
 import msgspec
 
-from streams.core.carts import PURCHASED, Episode, Item, value_micros
+from streams.core.carts import episode_id_of, holds, is_abandoned, is_open, items_left
 from streams.core.rules import Rules
 from streams.core.sessions import content_uuid
+from streams.core.shapes import PURCHASED, Action, Episode
 
 TRIGGER, STEP = "abandoned_cart", 1
 DUE, CANCELLED, RECOVERED = "due", "cancelled", "recovered"
 _NAMESPACE = b"throughline/action"
 
 
-class Action(msgspec.Struct, gc=False, array_like=True):
-    """One decided action as last said; times in epoch ms, money in micros."""
-
-    action_id: str
-    anchor_ms: int
-    anchor_digest: int
-    decided_ms: int
-    is_historical: bool
-    status: str
-    due_ms: int
-    opened_ms: int
-    opened_by: str
-    caused_by: str
-    cart_id: str | None
-    items: tuple[Item, ...]
-    currency: str | None
-    recovered_micros: int | None = None
-
-    @property
-    def anchor(self) -> tuple[int, int]:
-        """Place of the anchor among the profile's touchpoints."""
-        return self.anchor_ms, self.anchor_digest
-
-    @property
-    def value_micros(self) -> int:
-        """What the cart was worth when it was left."""
-        return value_micros(self.items)
-
-
 def undecided(episodes: Sequence[Episode], actions: Sequence[Action]) -> list[Episode]:
     """Abandoned, or about to be, without an action yet."""
-    return [
-        episode
-        for episode in episodes
-        if episode.is_abandoned and not any(episode.holds(action.anchor) for action in actions)
-    ]
+    return [episode for episode in episodes if is_abandoned(episode) and not _is_decided(episode, actions)]
+
+
+def _is_decided(episode: Episode, actions: Sequence[Action]) -> bool:
+    return any(holds(episode, action.anchor_ms, action.anchor_digest) for action in actions)
 
 
 def decide(episode: Episode, clock_ms: int, rules: Rules) -> Action:
@@ -64,9 +36,10 @@ def decide(episode: Episode, clock_ms: int, rules: Rules) -> Action:
     could_ms = (
         max(episode.due_ms + rules.timer_lateness_ms, episode.arrived_ms) if rules.is_replay else clock_ms
     )
-    is_over = not episode.is_open and episode.ended_ms <= could_ms
+    is_over = not is_open(episode) and episode.ended_ms <= could_ms
     is_historical = is_over or could_ms - episode.due_ms > rules.max_action_age_ms
-    action_id = content_uuid(_NAMESPACE, f"{episode.episode_id}/{TRIGGER}/{STEP}")
+    opened = episode_id_of(episode.opened_ms, episode.digest)
+    action_id = content_uuid(_NAMESPACE, f"{opened}/{TRIGGER}/{STEP}")
     action = Action(
         action_id, episode.opened_ms, episode.digest, clock_ms, is_historical, DUE, 0, 0, "", "", None, (), None
     )  # fmt: skip
@@ -76,23 +49,35 @@ def decide(episode: Episode, clock_ms: int, rules: Rules) -> Action:
 
 def review(actions: list[Action], episodes: Sequence[Episode], recovery_ms: int) -> list[Action]:
     """Bring every action to how it stands now; returns those that changed."""
-    changed = []
-    taken: set[str] = set()
-    for action in sorted(actions, key=lambda a: a.anchor):
+    changed: list[Action] = []
+    taken: list[Episode] = []
+    for action in sorted(actions, key=_anchor) if len(actions) > 1 else actions:
         before = msgspec.structs.astuple(action)
-        episode = next((e for e in episodes if e.holds(action.anchor)), None)
-        if episode is None or not episode.is_abandoned or episode.episode_id in taken:
+        episode = _holder(episodes, action)
+        if episode is None or not is_abandoned(episode) or any(episode is other for other in taken):
             action.status, action.recovered_micros = CANCELLED, None
         else:
-            taken.add(episode.episode_id)
+            taken.append(episode)
             _follow(action, episode, recovery_ms)
         if msgspec.structs.astuple(action) != before:
             changed.append(action)
     return changed
 
 
+def _anchor(action: Action) -> tuple[int, int]:
+    """Place of its anchor among the profile's touchpoints."""
+    return action.anchor_ms, action.anchor_digest
+
+
+def _holder(episodes: Sequence[Episode], action: Action) -> Episode | None:
+    for episode in episodes:
+        if holds(episode, action.anchor_ms, action.anchor_digest):
+            return episode
+    return None
+
+
 def _follow(action: Action, episode: Episode, recovery_ms: int) -> None:
-    action.due_ms, action.items = episode.due_ms, episode.items_left
+    action.due_ms, action.items = episode.due_ms, items_left(episode)
     action.opened_ms, action.opened_by = episode.opened_ms, episode.opened_by
     action.cart_id, action.currency = episode.cart_id, episode.currency
     action.caused_by = episode.left_by or episode.last_by

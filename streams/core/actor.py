@@ -10,14 +10,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from streams.core.actions import Action
-from streams.core.carts import CartEntry, Episode
 from streams.core.journal import Journal
-from streams.core.messages import Waiting
-from streams.core.sessions import Session, content_uuid
+from streams.core.sessions import content_uuid
+from streams.core.shapes import Alias, CartEntry, Profile
 
 CACHED_ACTORS = 100_000
-NEVER = -(1 << 62)
 _NAMESPACE = b"throughline/profile"
 
 Change = tuple[bytes, bytes | None]
@@ -29,38 +26,6 @@ class Store(Protocol):
     def get(self, key: bytes) -> bytes | None: ...
 
     def items(self) -> Iterable[tuple[bytes, bytes]]: ...
-
-
-class Alias(msgspec.Struct, gc=False, array_like=True, tag=0):
-    """An identifier that belongs to another's profile."""
-
-    root: str
-
-
-class Profile(msgspec.Struct, gc=False, array_like=True, tag=1):
-    """What a root holds; times in epoch ms. `revision` rises with every change and outlives merges.
-
-    `arrived_ms` is when the newest of its touchpoints arrived, `merged_ms` when it last had to do with a merge: until
-    the timer clock has passed both, not everything is known that was in Kafka by then. `found_ms` is the wall clock
-    when a cart was first found due: what had arrived by then is heard of before anything is decided.
-    """
-
-    members: list[str]
-    revision: int = 0
-    last_ms: int = NEVER
-    last_digest: int = 0
-    sessions: list[Session] = []
-    episodes: list[Episode] = []
-    actions: list[Action] = []
-    late: dict[int, int] = {}
-    proposal: str = ""
-    waiting: list[Waiting] = []
-    merged_ms: int = NEVER
-    arrived_ms: int = NEVER
-    found_ms: int = NEVER
-    journal_first: int = 0
-    journal_parts: int = 0
-    journal_tail: bytes = b""
 
 
 class Actor:

@@ -10,17 +10,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from streams.core.actor import NEVER
 from streams.core.rules import ROUNDS
-
-
-class ClockState(msgspec.Struct, array_like=True):
-    """What a task keeps: its inputs' clocks by topic, what it may say, has said, and has heard from each task."""
-
-    inputs: dict[str, int]
-    mine: list[int]
-    told: list[int]
-    heard: list[list[int]]
+from streams.core.shapes import NEVER, ClockState
 
 
 class Clocks:

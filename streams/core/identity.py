@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from streams.core.actor import Actor, Actors, Alias, Profile, load, whole
+from streams.core.actor import Actor, Actors, load, whole
 from streams.core.identifier import Identifiers
 from streams.core.messages import (
     Absorb,
@@ -27,6 +27,7 @@ from streams.core.messages import (
     Union,
 )
 from streams.core.profile import Profiles
+from streams.core.shapes import Alias, Profile
 
 CREATED, STITCHED, MERGED = "created", "stitched", "merged"
 

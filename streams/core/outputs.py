@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 from schemas.catalog import CHANNELS
 from schemas.codec import encode, encode_session
-from streams.core.actions import CANCELLED, DUE, RECOVERED, STEP, TRIGGER, Action
+from streams.core.actions import CANCELLED, DUE, RECOVERED, STEP, TRIGGER
 from streams.core.actor import Actor, profile_id_of
-from streams.core.carts import EMPTIED, OPEN, PURCHASED, Episode, Item, value_micros
+from streams.core.carts import episode_id_of, value_micros
 from streams.core.identity import Belonging
 from streams.core.profile import RETRACTED, Changed
 from streams.core.rules import Rules
-from streams.core.sessions import Session
+from streams.core.shapes import EMPTIED, OPEN, PURCHASED, Action, Episode, Item, Session
 
 Output = tuple[bytes, bytes]
 ABANDONED = "abandoned"
@@ -88,7 +88,7 @@ def _cart_status(episode: Episode) -> str:
 
 def _cart(actor: Actor, episode: Episode, status: str, into: str | None) -> Output:
     return actor.key, encode("carts", {
-        "episode_id": episode.episode_id,
+        "episode_id": episode_id_of(episode.opened_ms, episode.digest),
         "profile_id": actor.profile_id,
         "revision": actor.revision,
         "status": status,
@@ -118,7 +118,7 @@ def _action(actor: Actor, action: Action, rules: Rules) -> Output:
         "opened_by": action.opened_by,
         "cart_id": action.cart_id,
         "items": _items(action.items),
-        "value_micros": action.value_micros,
+        "value_micros": value_micros(action.items),
         "currency": action.currency,
         "identifiers": _addresses(actor, rules),
         "channels": list(rules.action_channels),

@@ -7,13 +7,24 @@ Owns the order of these effects on one actor; must not know tasks, messages or r
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from streams.core.actions import DUE, Action, decide, review, undecided
-from streams.core.actor import NEVER, Actor, Profile
-from streams.core.carts import EXPIRED, OPEN, CartEntry, Commerce, Episode, advance, episodes_of
+from streams.core import carts as cart_rules
+from streams.core.actions import DUE, decide, review, undecided
+from streams.core.actor import Actor
+from streams.core.carts import advance, episode_id_of, episodes_of, holds, is_moved_by, is_open, touched_ms
 from streams.core.journal import ORDERED, OTHER, Row
 from streams.core.rules import LATE_MS, Rules
-from streams.core.sessions import Session, extend, insert, reconcile, sessions_of
-from streams.core.touchpoint import Touchpoint
+from streams.core.sessions import extend, insert, reconcile, sessions_of
+from streams.core.shapes import (
+    EXPIRED,
+    NEVER,
+    OPEN,
+    Action,
+    CartEntry,
+    Episode,
+    Profile,
+    Session,
+    Touchpoint,
+)
 
 RETRACTED = "retracted"
 _NO_TIMER = 1 << 62
@@ -54,7 +65,7 @@ class Profiles:
         if cart is not None:
             actor.has_new_carts = True
             actor.carts.append(cart)
-            if cart.kind == Commerce.ORDERED:
+            if cart.kind == cart_rules.ORDERED:
                 kind, revenue = ORDERED, cart.revenue_micros or 0
         actor.journal.append(at_ms, digest, member, channel, kind, revenue)
         if at_ms > profile.last_ms or (at_ms == profile.last_ms and digest > profile.last_digest):
@@ -81,8 +92,8 @@ class Profiles:
         self.changed.gone_sessions.pop(session.session_id, None)
         self.changed.sessions[session.session_id] = (actor, session)
         abandon_after_ms = self._rules.abandon_after_ms
-        if is_cart or any(episode.is_moved_by(entry[0], abandon_after_ms) for episode in profile.episodes):
-            before = {episode.episode_id: episode for episode in profile.episodes}
+        if is_cart or any(is_moved_by(episode, entry[0], abandon_after_ms) for episode in profile.episodes):
+            before = _by_id(profile.episodes)
             self._rebuild_carts(actor, before, actor.journal.in_order())
 
     def absorb(self, actor: Actor, other: Actor, now_ms: int) -> None:
@@ -105,11 +116,11 @@ class Profiles:
         last = max((mine.last_ms, mine.last_digest), (theirs.last_ms, theirs.last_digest))
         mine.last_ms, mine.last_digest = last
         sessions = {s.session_id: s for s in theirs.sessions} | {s.session_id: s for s in mine.sessions}
-        episodes = {e.episode_id: e for e in theirs.episodes} | {e.episode_id: e for e in mine.episodes}
+        episodes = _by_id(theirs.episodes) | _by_id(mine.episodes)
         self._rebuild(actor, sessions.values(), episodes.values())
         for episode in mine.episodes:
-            if episode.is_open:
-                self.changed.carts[episode.episode_id] = (actor, episode)
+            if is_open(episode):
+                self.changed.carts[_id(episode)] = (actor, episode)
 
     def hold(self, profile: Profile, now_ms: int) -> None:
         """Note that a merge of the profile is under way."""
@@ -169,7 +180,7 @@ class Profiles:
         _profile(actor).actions.append(action)
         episode.is_given_up = action.status == DUE
         self.changed.actions[action.action_id] = (actor, action)
-        self.changed.carts[episode.episode_id] = (actor, episode)
+        self.changed.carts[_id(episode)] = (actor, episode)
 
     def _advance(self, actor: Actor, profile: Profile, at_ms: int, cart: CartEntry | None) -> None:
         episodes = profile.episodes
@@ -177,7 +188,7 @@ class Profiles:
             for episode in episodes[-2:]:
                 if episode is not episodes[-1] and episode.outcome != EXPIRED:
                     continue
-                self.changed.carts[episode.episode_id] = (actor, episode)
+                self.changed.carts[_id(episode)] = (actor, episode)
         if profile.actions:
             self._review(actor)
 
@@ -193,7 +204,7 @@ class Profiles:
         for session, into in gone:
             self.changed.sessions.pop(session.session_id, None)
             self.changed.gone_sessions[session.session_id] = (actor, session, into)
-        self._rebuild_carts(actor, {e.episode_id: e for e in episodes}, in_order)
+        self._rebuild_carts(actor, _by_id(episodes), in_order)
 
     def _rebuild_carts(self, actor: Actor, before: dict[str, Episode], in_order: list[Row]) -> None:
         profile = _profile(actor)
@@ -201,14 +212,14 @@ class Profiles:
             return
         profile.episodes = episodes_of(in_order, actor.carts, self._rules)
         for episode in profile.episodes:
-            known = before.pop(episode.episode_id, None)
+            known = before.pop(_id(episode), None)
             episode.is_given_up = known is not None and known.is_given_up
             if known != episode:
-                self.changed.gone_carts.pop(episode.episode_id, None)
-                self.changed.carts[episode.episode_id] = (actor, episode)
+                self.changed.gone_carts.pop(_id(episode), None)
+                self.changed.carts[_id(episode)] = (actor, episode)
         for episode_id, episode in before.items():
-            order = (episode.opened_ms, episode.digest)
-            holder = next((e.episode_id for e in profile.episodes if e.holds(order)), None)
+            opened_ms, digest = episode.opened_ms, episode.digest
+            holder = next((_id(e) for e in profile.episodes if holds(e, opened_ms, digest)), None)
             self.changed.carts.pop(episode_id, None)
             self.changed.gone_carts[episode_id] = (actor, episode, holder)
         self._review(actor)
@@ -218,12 +229,12 @@ class Profiles:
         profile = _profile(actor)
         for action in review(profile.actions, profile.episodes, self._rules.recovery_ms):
             self.changed.actions[action.action_id] = (actor, action)
-        due = [action.anchor for action in profile.actions if action.status == DUE]
+        due = [action for action in profile.actions if action.status == DUE]
         for episode in profile.episodes:
-            is_given_up = any(map(episode.holds, due))
+            is_given_up = any(holds(episode, action.anchor_ms, action.anchor_digest) for action in due)
             if is_given_up != episode.is_given_up:
                 episode.is_given_up = is_given_up
-                self.changed.carts[episode.episode_id] = (actor, episode)
+                self.changed.carts[_id(episode)] = (actor, episode)
 
     def _forget_session_ms(self, profile: Profile) -> int:
         """When the oldest session can go: not before the oldest cart that began in it."""
@@ -234,7 +245,7 @@ class Profiles:
         return due_ms
 
     def _forget_cart_ms(self, episode: Episode) -> int:
-        return max(episode.touched_ms, episode.ended_ms) + self._rules.recovery_ms + LATE_MS + 1
+        return max(touched_ms(episode), episode.ended_ms) + self._rules.recovery_ms + LATE_MS + 1
 
     def _forget(self, actor: Actor, clock_ms: int) -> None:
         """Drop what no record can change any more: one that is not late cannot reach back so far."""
@@ -256,13 +267,24 @@ def _forget_cart(actor: Actor, episode: Episode) -> None:
     """Drop an episode, its cart entries and its actions."""
     actor.has_new_carts = True
     end = (episode.ended_ms, episode.end_digest)
-    actor.carts = [] if episode.is_open else [cart for cart in actor.carts if cart.order > end]
+    actor.carts = [] if is_open(episode) else [cart for cart in actor.carts if _order(cart) > end]
     profile = _profile(actor)
-    profile.actions = [action for action in profile.actions if not episode.holds(action.anchor)]
+    profile.actions = [
+        action for action in profile.actions if not holds(episode, action.anchor_ms, action.anchor_digest)
+    ]
 
 
 def _order(cart: CartEntry) -> tuple[int, int]:
-    return cart.order
+    """Place among the profile's touchpoints."""
+    return cart.occurred_ms, cart.digest
+
+
+def _id(episode: Episode) -> str:
+    return episode_id_of(episode.opened_ms, episode.digest)
+
+
+def _by_id(episodes: Iterable[Episode]) -> dict[str, Episode]:
+    return {_id(episode): episode for episode in episodes}
 
 
 def _profile(actor: Actor) -> Profile:

@@ -8,25 +8,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from hashlib import sha1
 
-import msgspec
-
 from streams.core.journal import ORDERED, Row
+from streams.core.shapes import Session
 
 _NAMESPACE = b"throughline/session"
-
-
-class Session(msgspec.Struct, gc=False, array_like=True):
-    """Times in epoch ms; `channels` are codes by first appearance; closes once the clock passes `cover_ms`."""
-
-    session_id: str
-    started_ms: int
-    ended_ms: int
-    cover_ms: int
-    touchpoints: int
-    channels: bytes
-    orders: int
-    revenue_micros: int
-    is_final: bool
 
 
 def content_uuid(namespace: bytes, name: str) -> str:

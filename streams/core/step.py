@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import CodecError, Reason, stitch, stitched_suffix
-from streams.core.actor import Actor, Actors, Change, Profile, Store, is_head, load
+from streams.core.actor import Actor, Actors, Change, Store, is_head, load
 from streams.core.clock import Clocks
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
@@ -18,8 +18,9 @@ from streams.core.messages import Clock, Message, Touch, decode, encode
 from streams.core.outputs import action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
 from streams.core.rules import Rules
+from streams.core.shapes import Profile, Touchpoint
 from streams.core.timers import Timers
-from streams.core.touchpoint import Reader, Record, Touchpoint, stitched_ids, tick_ms
+from streams.core.touchpoint import Reader, Record, stitched_ids, tick_ms
 
 INBOX = "profiles.inbox"
 CHANGELOG = "profiles.changelog"

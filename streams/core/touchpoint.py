@@ -6,7 +6,6 @@ Owns validation and the correction of times; must not know profiles or tasks. Ra
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import msgspec
 import xxhash
 
 from schemas.catalog import CHANNELS, Catalog
@@ -23,9 +22,10 @@ from schemas.codec import (
     read_identifiers,
     schema_id_of,
 )
-from streams.core.carts import COMMERCE_OF, CartEntry, Item
+from streams.core.carts import COMMERCE_OF
 from streams.core.identifier import Identifiers
 from streams.core.rules import LATE_MS, Rules
+from streams.core.shapes import CartEntry, Item, Touchpoint
 
 TICK_HEADER = "clock-ms"
 MAX_MESSAGE_ID = 512
@@ -51,26 +51,6 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
-
-
-class Touchpoint(msgspec.Struct, frozen=True, gc=False):
-    """What the core needs of one; times in epoch ms, `value` the record's bytes under the channel's current schema.
-
-    `occurred_ms` is corrected: nothing occurs after it was received, nothing is received after it arrived.
-    `identifiers` are usable ones, lowest first. `cart` is set where the touchpoint touches a cart.
-    """
-
-    message_id: str
-    digest: int
-    event: str
-    channel: int
-    occurred_ms: int
-    arrival_ms: int
-    is_late: bool
-    was_clamped: bool
-    identifiers: tuple[str, ...]
-    cart: CartEntry | None
-    value: bytes
 
 
 class Reader:

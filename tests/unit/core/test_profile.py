@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from streams.core.actor import Actor, Profile
+from streams.core.actor import Actor
 from streams.core.rules import Rules
-from streams.core.touchpoint import Touchpoint
+from streams.core.shapes import Profile, Touchpoint
 from tests.unit.core.records import (
     HOUR_MS,
     MINUTE_MS,
