@@ -9,6 +9,7 @@ from setuptools import setup
 
 COMPILED = (
     "schemas/wire.py",
+    "schemas/decision_writer.py",
     "schemas/touchpoint_reader.py",
     "schemas/writer.py",
     "streams/core/actions.py",

@@ -16,7 +16,7 @@ import fastavro
 from fastavro.read import SchemaResolutionError
 
 from schemas.catalog import CHANNELS, TOUCHPOINTS_TOPIC, Catalog, Schema
-from schemas.fields import ItemFields, SessionFields, TouchpointFields
+from schemas.fields import ItemFields, TouchpointFields
 from schemas.touchpoint_reader import (
     TYPES,
     Campaign,
@@ -31,7 +31,6 @@ from schemas.touchpoint_reader import (
 )
 from schemas.wire import CodecError, Reason, frame, schema_id_of, unframe, unreadable, wrong_type
 from schemas.writer import (
-    encode_session,
     encode_touchpoint,
     stitch,
     stitched_suffix,
@@ -39,7 +38,7 @@ from schemas.writer import (
 
 __all__ = [
     "CHANNELS", "TYPES", "Campaign", "CodecError", "Commerce", "Head", "Item", "ItemFields", "Reason",
-    "SessionFields", "TouchpointFields", "as_current", "check_own", "check_rest", "decode", "encode", "encode_session",
+    "TouchpointFields", "as_current", "check_own", "check_rest", "decode", "encode",
     "encode_touchpoint", "frame", "read_commerce", "read_head", "read_identifiers", "schema_id_of", "stitch",
     "stitched_suffix", "unframe",
 ]  # fmt: skip

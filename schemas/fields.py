@@ -1,11 +1,11 @@
-"""What feeders and the core hand to `writer`, as typed dicts: names and types, nothing else."""
+"""What feeders hand to `writer`, as typed dicts: names and types, nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import NotRequired, TypedDict
 
-__all__ = ["ItemFields", "SessionFields", "TouchpointFields"]
+__all__ = ["ItemFields", "TouchpointFields"]
 
 
 class ItemFields(TypedDict):
@@ -36,20 +36,3 @@ class TouchpointFields(TypedDict):
     campaign: NotRequired[Mapping[str, str | None] | None]
     location_id: NotRequired[str | None]
     properties: NotRequired[Mapping[str, str]]
-
-
-class SessionFields(TypedDict):
-    """A record of `sessions`; times are epoch-ms."""
-
-    session_id: str
-    profile_id: str
-    revision: int
-    started_at: int
-    ended_at: int
-    touchpoints: int
-    channels: Iterable[str]
-    orders: int
-    revenue_micros: int
-    is_final: bool
-    is_retracted: bool
-    retracted_into: str | None

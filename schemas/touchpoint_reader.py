@@ -103,12 +103,12 @@ def read_head(value: bytes, at: int = 5) -> Head:
         at = end + 12
         a, b, c, d, e, f, g, h, i, j, k, m = value[end:at]
         raw_from = at
-        size = value[at]
-        odd |= size | ~(a & b & c & d & e & g & h & i & j & k) & 128 | f & 128 | m & 128 | a & 1 | g & 1
+        strings = value[at]
+        odd |= strings | ~(a & b & c & d & e & g & h & i & j & k) & 128 | f & 128 | m & 128 | a & 1 | g & 1
         at += 1
-        if size:
+        if strings:
             # A zigzag count is twice the entries: just the number of strings.
-            for _ in range(size):
+            for _ in range(strings):
                 size = value[at]
                 odd |= size
                 at += 1 + (size >> 1)

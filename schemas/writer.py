@@ -1,4 +1,4 @@
-"""Writing the hot records by hand: touchpoints (feeders), what stitching appends, sessions.
+"""Writing touchpoints by hand (feeders), and what stitching appends to them.
 
 Every function gives the very bytes fastavro would; whatever else is written goes through `codec.encode`.
 Values of a wrong type and names the schema does not have raise CodecError(wrong_type).
@@ -12,15 +12,13 @@ from functools import lru_cache
 from typing import Any, Final
 
 from schemas.catalog import CHANNELS, TOUCHPOINTS_TOPIC, Catalog
-from schemas.fields import SessionFields
 from schemas.layout import ENVELOPE_NAMES, OWN_FIELDS, Kind
 from schemas.touchpoint_reader import EARLIEST_MS, LATEST_MS, TYPES
 from schemas.wire import frame, long_bytes, text_bytes, wrong_type
 
 __all__ = [
-    "encode_session", "encode_touchpoint", "stitch", "stitched_suffix",
+    "encode_touchpoint", "stitch", "stitched_suffix",
 ]  # fmt: skip
-
 
 _ENVELOPE: Final = frozenset(ENVELOPE_NAMES)
 _FRAMES: Final = {
@@ -32,7 +30,6 @@ _BARE_TAIL: Final = {channel: bytes(len(OWN_FIELDS[channel]) + 1) for channel in
 _NAMES: Final = {
     channel: _ENVELOPE | {name for name, _ in OWN_FIELDS[channel]} | {"properties"} for channel in CHANNELS
 }
-_SESSION_FRAME: Final = frame(Catalog.embedded().id_of("sessions"), b"")
 _BOOLEAN: Final = {False: b"\0", True: b"\1"}
 _DOUBLE: Final = struct.Struct("<d")
 _CAMPAIGN: Final = ("source", "medium", "name", "term", "content")
@@ -138,11 +135,6 @@ def _text_map(entries: Mapping[str, str]) -> bytes:
     return b"".join(parts)
 
 
-def _text_array(entries: Iterable[str]) -> bytes:
-    parts = [*map(text_bytes, entries)]
-    return long_bytes(len(parts)) + b"".join(parts) + b"\0" if parts else b"\0"
-
-
 def _items(items: Iterable[Mapping[str, Any]]) -> bytes:
     parts = [*map(_item, items)]
     return long_bytes(len(parts)) + b"".join(parts) + b"\0" if parts else b"\0"
@@ -186,30 +178,3 @@ def stitch(value: bytes, stitched_schema_id: int, suffix: bytes) -> bytes:
     The touchpoint must be whole (`check_rest`).
     """
     return b"\0" + stitched_schema_id.to_bytes(4, "big") + value[5:] + suffix
-
-
-def encode_session(record: SessionFields, *, schema_id: int | None = None) -> bytes:
-    """A framed record of `sessions`."""
-    try:
-        retracted_into = record["retracted_into"]
-        return b"".join(
-            (
-                _SESSION_FRAME if schema_id is None else frame(schema_id, b""),
-                text_bytes(record["session_id"]),
-                text_bytes(record["profile_id"]),
-                long_bytes(record["revision"]),
-                long_bytes(record["started_at"]),
-                long_bytes(record["ended_at"]),
-                long_bytes(record["touchpoints"]),
-                _text_array(record["channels"]),
-                long_bytes(record["orders"]),
-                long_bytes(record["revenue_micros"]),
-                _boolean(record["is_final"]),
-                _boolean(record["is_retracted"]),
-                b"\0" if retracted_into is None else _nullable_text(retracted_into),
-            )
-        )
-    except KeyError as error:
-        raise wrong_type(f"missing: {error.args[0]}") from error
-    except (TypeError, AttributeError) as error:
-        raise wrong_type(str(error)) from error

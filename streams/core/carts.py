@@ -26,9 +26,9 @@ COMMERCE_OF: Final = {
 """By Segment's event name; every other event leaves the cart as it is."""
 
 
-def episode_id_of(opened_ms: int, digest: int) -> str:
+def episode_id_of(episode: Episode) -> str:
     """Names an episode by its first touchpoint, so that nothing a merge can change is in it."""
-    return f"{opened_ms:011x}-{digest:016x}"
+    return f"{episode.opened_ms:011x}-{episode.digest:016x}"
 
 
 def is_open(episode: Episode) -> bool:
@@ -100,7 +100,7 @@ def episodes_of(in_order: Iterable[Row], carts: Sequence[CartEntry], rules: Rule
     """All episodes of a profile, its journal and its cart entries given in event-time order."""
     by_digest = {cart.digest: cart for cart in carts}
     episodes: list[Episode] = []
-    for at_ms, digest, *_ in in_order:
+    for at_ms, digest, _, _, _, _ in in_order:
         cart = by_digest.get(digest)
         if cart is not None or (episodes and is_open(episodes[-1]) and episodes[-1].left is None):
             advance(episodes, at_ms, cart, rules)

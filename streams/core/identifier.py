@@ -5,7 +5,8 @@ An identifier is the string `type:value`, normalised, the same string everywhere
 """
 
 from collections.abc import Iterable, Mapping
-from struct import unpack_from
+
+from mypy_extensions import i64
 
 BLOCKED = frozenset({"", "null", "undefined", "nan", "none", "-1", "0", "anonymous", "guest", "n/a"})
 MEMO_LIMIT = 500_000
@@ -22,14 +23,20 @@ def normalise(kind: str, value: str) -> str | None:
 
 def murmur2(key: bytes) -> int:
     """Kafka's murmur2 (org.apache.kafka.common.utils.Utils.murmur2) as a non-negative 31-bit int."""
-    length = len(key)
-    h = (0x9747B28C ^ length) & 0xFFFFFFFF
-    words = length >> 2
-    for k in unpack_from(f"<{words}I", key):
+    length: i64 = len(key)
+    h: i64 = (0x9747B28C ^ length) & 0xFFFFFFFF
+    at: i64 = 0
+    while at + 4 <= length:
+        k: i64 = key[at] | key[at + 1] << 8 | key[at + 2] << 16 | key[at + 3] << 24
+        # Factors are below 2^31 and 2^32, so no product leaves 64 bits.
         k = k * 0x5BD1E995 & 0xFFFFFFFF
         h = (h * 0x5BD1E995 & 0xFFFFFFFF) ^ ((k ^ k >> 24) * 0x5BD1E995 & 0xFFFFFFFF)
-    if length & 3:
-        h = (h ^ int.from_bytes(key[words << 2 :], "little")) * 0x5BD1E995 & 0xFFFFFFFF
+        at += 4
+    if at < length:
+        while length > at:
+            length -= 1
+            h ^= key[length] << (length - at) * 8
+        h = h * 0x5BD1E995 & 0xFFFFFFFF
     h = (h ^ h >> 13) * 0x5BD1E995 & 0xFFFFFFFF
     return (h ^ h >> 15) & 0x7FFFFFFF
 

@@ -50,7 +50,7 @@ class Journal:
         # Nearly always absent, which the first look tells.
         if needle in self.tail and _holds(self.tail, needle):
             return True
-        return bool(self.parts) and any(needle in part and _holds(part, needle) for part in self.parts)
+        return any(needle in part and _holds(part, needle) for part in self.parts)
 
     def __iter__(self) -> Iterator[Entry]:
         """Entries in arrival order."""

@@ -6,7 +6,15 @@ Owns the mapping from state to schema; must not decide anything. Money in micros
 from collections.abc import Iterable
 
 from schemas.catalog import CHANNELS
-from schemas.codec import encode, encode_session
+from schemas.decision_writer import (
+    array_bytes,
+    encode_action,
+    encode_cart,
+    encode_identity,
+    encode_session,
+    item_bytes,
+    texts_bytes,
+)
 from streams.core.actions import CANCELLED, DUE, RECOVERED, STEP, TRIGGER
 from streams.core.actor import Actor, profile_id_of
 from streams.core.carts import episode_id_of, value_micros
@@ -17,6 +25,7 @@ from streams.core.shapes import EMPTIED, OPEN, PURCHASED, Action, Episode, Item,
 
 Output = tuple[bytes, bytes]
 ABANDONED = "abandoned"
+_NAMES: dict[bytes, bytes] = {}
 _WHY = {
     DUE: "the cart was left with items in it and its owner was silent until due_at",
     CANCELLED: "what became known since shows that the cart was settled, emptied or in use before due_at",
@@ -49,33 +58,41 @@ def action_records(changed: Changed, rules: Rules) -> Iterable[Output]:
 def identity_records(belongings: Iterable[Belonging], now_ms: int) -> Iterable[Output]:
     """Records of `identities`, keyed by identifier."""
     for said in belongings:
-        record = {
-            "identifier": said.identifier,
-            "profile_id": profile_id_of(said.root),
-            "own_profile_id": said.own_profile_id,
-            "root": said.root,
-            "kind": said.kind,
-            "caused_by": said.cause,
-            "decided_at": now_ms,
-        }
-        yield said.identifier.encode(), encode("identities", record)
+        value = encode_identity(
+            identifier=said.identifier,
+            profile_id=profile_id_of(said.root),
+            own_profile_id=said.own_profile_id,
+            root=said.root,
+            kind=said.kind,
+            caused_by=said.cause,
+            decided_at=now_ms,
+        )
+        yield said.identifier.encode(), value
 
 
 def _session(actor: Actor, session: Session, is_retracted: bool, into: str | None) -> Output:
-    return actor.key, encode_session({
-        "session_id": session.session_id,
-        "profile_id": actor.profile_id,
-        "revision": actor.revision,
-        "started_at": session.started_ms,
-        "ended_at": session.ended_ms,
-        "touchpoints": session.touchpoints,
-        "channels": [CHANNELS[code] for code in session.channels],
-        "orders": session.orders,
-        "revenue_micros": session.revenue_micros,
-        "is_final": session.is_final,
-        "is_retracted": is_retracted,
-        "retracted_into": into,
-    })  # fmt: skip
+    return actor.key, encode_session(
+        session_id=session.session_id,
+        profile_id=actor.profile_id,
+        revision=actor.revision,
+        started_at=session.started_ms,
+        ended_at=session.ended_ms,
+        touchpoints=session.touchpoints,
+        channels=_channel_names(session.channels),
+        orders=session.orders,
+        revenue_micros=session.revenue_micros,
+        is_final=session.is_final,
+        is_retracted=is_retracted,
+        retracted_into=into,
+    )
+
+
+def _channel_names(codes: bytes) -> bytes:
+    """The encoded names of channels; people use few combinations."""
+    names = _NAMES.get(codes)
+    if names is None:
+        names = _NAMES[codes] = texts_bytes([CHANNELS[code] for code in codes])
+    return names
 
 
 def _cart_status(episode: Episode) -> str:
@@ -87,60 +104,54 @@ def _cart_status(episode: Episode) -> str:
 
 
 def _cart(actor: Actor, episode: Episode, status: str, into: str | None) -> Output:
-    return actor.key, encode("carts", {
-        "episode_id": episode_id_of(episode.opened_ms, episode.digest),
-        "profile_id": actor.profile_id,
-        "revision": actor.revision,
-        "status": status,
-        "cart_id": episode.cart_id,
-        "opened_at": episode.opened_ms,
-        "updated_at": episode.updated_ms,
-        "items": _items(episode.items),
-        "value_micros": value_micros(episode.items),
-        "currency": episode.currency,
-        "settled_by": episode.ended_by,
-        "retracted_into": into,
-    })  # fmt: skip
+    return actor.key, encode_cart(
+        episode_id=episode_id_of(episode),
+        profile_id=actor.profile_id,
+        revision=actor.revision,
+        status=status,
+        cart_id=episode.cart_id,
+        opened_at=episode.opened_ms,
+        updated_at=episode.updated_ms,
+        items=_items(episode.items),
+        value_micros=value_micros(episode.items),
+        currency=episode.currency,
+        settled_by=episode.ended_by,
+        retracted_into=into,
+    )
 
 
 def _action(actor: Actor, action: Action, rules: Rules) -> Output:
-    return actor.key, encode("actions", {
-        "action_id": action.action_id,
-        "profile_id": actor.profile_id,
-        "revision": actor.revision,
-        "trigger": TRIGGER,
-        "step": STEP,
-        "status": action.status,
-        "due_at": action.due_ms,
-        "decided_at": action.decided_ms,
-        "expires_at": action.due_ms + rules.expires_ms,
-        "opened_at": action.opened_ms,
-        "opened_by": action.opened_by,
-        "cart_id": action.cart_id,
-        "items": _items(action.items),
-        "value_micros": value_micros(action.items),
-        "currency": action.currency,
-        "identifiers": _addresses(actor, rules),
-        "channels": list(rules.action_channels),
-        "reason": _WHY[action.status],
-        "caused_by": list(dict.fromkeys((action.opened_by, action.caused_by))),
-        "historical": action.is_historical,
-        "variant": None,
-        "recovered_micros": action.recovered_micros,
-    })  # fmt: skip
+    return actor.key, encode_action(
+        action_id=action.action_id,
+        profile_id=actor.profile_id,
+        revision=actor.revision,
+        trigger=TRIGGER,
+        step=STEP,
+        status=action.status,
+        due_at=action.due_ms,
+        decided_at=action.decided_ms,
+        expires_at=action.due_ms + rules.expires_ms,
+        opened_at=action.opened_ms,
+        opened_by=action.opened_by,
+        cart_id=action.cart_id,
+        items=_items(action.items),
+        value_micros=value_micros(action.items),
+        currency=action.currency,
+        identifiers=_addresses(actor, rules),
+        channels=texts_bytes(rules.action_channels),
+        reason=_WHY[action.status],
+        caused_by=texts_bytes(dict.fromkeys((action.opened_by, action.caused_by))),
+        historical=action.is_historical,
+        variant=None,
+        recovered_micros=action.recovered_micros,
+    )
 
 
-def _items(items: Iterable[Item]) -> list[dict[str, str | int]]:
-    return [
-        {
-            "product_id": item.product_id,
-            "name": item.name,
-            "category": item.category,
-            "quantity": item.quantity,
-            "price_micros": item.price_micros,
-        }
+def _items(items: Iterable[Item]) -> bytes:
+    return array_bytes([
+        item_bytes(item.product_id, item.name, item.category, item.quantity, item.price_micros)
         for item in items
-    ]
+    ])  # fmt: skip
 
 
 def _addresses(actor: Actor, rules: Rules) -> dict[str, str]:

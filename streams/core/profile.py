@@ -23,21 +23,24 @@ from streams.core.shapes import (
     Episode,
     Profile,
     Session,
-    Touchpoint,
 )
+from streams.core.touchpoint import Touchpoint
 
 RETRACTED = "retracted"
 _NO_TIMER = 1 << 62
 
+Place = tuple[int, int]
+"""Of a touchpoint among those of its profile: when it occurred and its digest. An episode has that of its first one."""
+
 
 @dataclass(slots=True)
 class Changed:
-    """What a batch has changed, by id: (owner, state), and the id something retracted went into."""
+    """What a batch has changed, by id or place: (owner, state), and the id something retracted went into."""
 
     sessions: dict[str, tuple[Actor, Session]] = field(default_factory=dict)
     gone_sessions: dict[str, tuple[Actor, Session, str | None]] = field(default_factory=dict)
-    carts: dict[str, tuple[Actor, Episode]] = field(default_factory=dict)
-    gone_carts: dict[str, tuple[Actor, Episode, str | None]] = field(default_factory=dict)
+    carts: dict[Place, tuple[Actor, Episode]] = field(default_factory=dict)
+    gone_carts: dict[Place, tuple[Actor, Episode, str | None]] = field(default_factory=dict)
     actions: dict[str, tuple[Actor, Action]] = field(default_factory=dict)
 
 
@@ -93,7 +96,7 @@ class Profiles:
         self.changed.sessions[session.session_id] = (actor, session)
         abandon_after_ms = self._rules.abandon_after_ms
         if is_cart or any(is_moved_by(episode, entry[0], abandon_after_ms) for episode in profile.episodes):
-            before = _by_id(profile.episodes)
+            before = _by_place(profile.episodes)
             self._rebuild_carts(actor, before, actor.journal.in_order())
 
     def absorb(self, actor: Actor, other: Actor, now_ms: int) -> None:
@@ -116,11 +119,11 @@ class Profiles:
         last = max((mine.last_ms, mine.last_digest), (theirs.last_ms, theirs.last_digest))
         mine.last_ms, mine.last_digest = last
         sessions = {s.session_id: s for s in theirs.sessions} | {s.session_id: s for s in mine.sessions}
-        episodes = _by_id(theirs.episodes) | _by_id(mine.episodes)
+        episodes = _by_place(theirs.episodes) | _by_place(mine.episodes)
         self._rebuild(actor, sessions.values(), episodes.values())
         for episode in mine.episodes:
             if is_open(episode):
-                self.changed.carts[_id(episode)] = (actor, episode)
+                self.changed.carts[_place(episode)] = (actor, episode)
 
     def hold(self, profile: Profile, now_ms: int) -> None:
         """Note that a merge of the profile is under way."""
@@ -180,7 +183,7 @@ class Profiles:
         _profile(actor).actions.append(action)
         episode.is_given_up = action.status == DUE
         self.changed.actions[action.action_id] = (actor, action)
-        self.changed.carts[_id(episode)] = (actor, episode)
+        self.changed.carts[_place(episode)] = (actor, episode)
 
     def _advance(self, actor: Actor, profile: Profile, at_ms: int, cart: CartEntry | None) -> None:
         episodes = profile.episodes
@@ -188,7 +191,7 @@ class Profiles:
             for episode in episodes[-2:]:
                 if episode is not episodes[-1] and episode.outcome != EXPIRED:
                     continue
-                self.changed.carts[_id(episode)] = (actor, episode)
+                self.changed.carts[_place(episode)] = (actor, episode)
         if profile.actions:
             self._review(actor)
 
@@ -204,24 +207,24 @@ class Profiles:
         for session, into in gone:
             self.changed.sessions.pop(session.session_id, None)
             self.changed.gone_sessions[session.session_id] = (actor, session, into)
-        self._rebuild_carts(actor, _by_id(episodes), in_order)
+        self._rebuild_carts(actor, _by_place(episodes), in_order)
 
-    def _rebuild_carts(self, actor: Actor, before: dict[str, Episode], in_order: list[Row]) -> None:
+    def _rebuild_carts(self, actor: Actor, before: dict[Place, Episode], in_order: list[Row]) -> None:
         profile = _profile(actor)
         if not actor.carts and not before:
             return
         profile.episodes = episodes_of(in_order, actor.carts, self._rules)
         for episode in profile.episodes:
-            known = before.pop(_id(episode), None)
+            known = before.pop(_place(episode), None)
             episode.is_given_up = known is not None and known.is_given_up
             if known != episode:
-                self.changed.gone_carts.pop(_id(episode), None)
-                self.changed.carts[_id(episode)] = (actor, episode)
-        for episode_id, episode in before.items():
-            opened_ms, digest = episode.opened_ms, episode.digest
-            holder = next((_id(e) for e in profile.episodes if holds(e, opened_ms, digest)), None)
-            self.changed.carts.pop(episode_id, None)
-            self.changed.gone_carts[episode_id] = (actor, episode, holder)
+                self.changed.gone_carts.pop(_place(episode), None)
+                self.changed.carts[_place(episode)] = (actor, episode)
+        for place, episode in before.items():
+            opened_ms, digest = place
+            holder = next((episode_id_of(e) for e in profile.episodes if holds(e, opened_ms, digest)), None)
+            self.changed.carts.pop(place, None)
+            self.changed.gone_carts[place] = (actor, episode, holder)
         self._review(actor)
 
     def _review(self, actor: Actor) -> None:
@@ -234,7 +237,7 @@ class Profiles:
             is_given_up = any(holds(episode, action.anchor_ms, action.anchor_digest) for action in due)
             if is_given_up != episode.is_given_up:
                 episode.is_given_up = is_given_up
-                self.changed.carts[_id(episode)] = (actor, episode)
+                self.changed.carts[_place(episode)] = (actor, episode)
 
     def _forget_session_ms(self, profile: Profile) -> int:
         """When the oldest session can go: not before the oldest cart that began in it."""
@@ -279,12 +282,12 @@ def _order(cart: CartEntry) -> tuple[int, int]:
     return cart.occurred_ms, cart.digest
 
 
-def _id(episode: Episode) -> str:
-    return episode_id_of(episode.opened_ms, episode.digest)
+def _place(episode: Episode) -> Place:
+    return episode.opened_ms, episode.digest
 
 
-def _by_id(episodes: Iterable[Episode]) -> dict[str, Episode]:
-    return {_id(episode): episode for episode in episodes}
+def _by_place(episodes: Iterable[Episode]) -> dict[Place, Episode]:
+    return {_place(episode): episode for episode in episodes}
 
 
 def _profile(actor: Actor) -> Profile:

@@ -65,26 +65,6 @@ class Episode(msgspec.Struct, gc=False, array_like=True):
     is_given_up: bool = False
 
 
-class Touchpoint(msgspec.Struct, frozen=True, gc=False):
-    """What the core needs of one; times in epoch ms, `value` the record's bytes under the channel's current schema.
-
-    `occurred_ms` is corrected: nothing occurs after it was received, nothing is received after it arrived.
-    `identifiers` are usable ones, lowest first. `cart` is set where the touchpoint touches a cart.
-    """
-
-    message_id: str
-    digest: int
-    event: str
-    channel: int
-    occurred_ms: int
-    arrival_ms: int
-    is_late: bool
-    was_clamped: bool
-    identifiers: tuple[str, ...]
-    cart: CartEntry | None
-    value: bytes
-
-
 class Session(msgspec.Struct, gc=False, array_like=True):
     """Times in epoch ms; `channels` are codes by first appearance; closes once the clock passes `cover_ms`."""
 

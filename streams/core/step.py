@@ -18,9 +18,9 @@ from streams.core.messages import Clock, Message, Touch, decode, encode
 from streams.core.outputs import action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
 from streams.core.rules import Rules
-from streams.core.shapes import Profile, Touchpoint
+from streams.core.shapes import Profile
 from streams.core.timers import Timers
-from streams.core.touchpoint import Reader, Record, stitched_ids, tick_ms
+from streams.core.touchpoint import Reader, Record, Touchpoint, stitched_ids, tick_ms
 
 INBOX = "profiles.inbox"
 CHANGELOG = "profiles.changelog"
@@ -142,7 +142,7 @@ class Step:
                 self._clocks.advance(topic, records[-1].timestamp - 1)
         # What channels and tasks sent is put in the order in which it happened: most profiles then only ever append.
         self._arrived.sort()
-        for *_, to, touchpoint, came_as, record in self._arrived:
+        for _, _, _, to, touchpoint, came_as, record in self._arrived:
             try:
                 self._route(to, touchpoint, came_as)
                 if self._local:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import xxhash
+from mypy_extensions import mypyc_attr
 
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import (
@@ -25,7 +26,7 @@ from schemas.codec import (
 from streams.core.carts import COMMERCE_OF
 from streams.core.identifier import Identifiers
 from streams.core.rules import LATE_MS, Rules
-from streams.core.shapes import CartEntry, Item, Touchpoint
+from streams.core.shapes import CartEntry, Item
 
 TICK_HEADER = "clock-ms"
 MAX_MESSAGE_ID = 512
@@ -51,6 +52,46 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+@mypyc_attr(acyclic=True)
+class Touchpoint:
+    """What the core needs of one; times in epoch ms, `value` the record's bytes under the channel's current schema.
+
+    `occurred_ms` is corrected: nothing occurs after it was received, nothing is received after it arrived.
+    `identifiers` are usable ones, lowest first. `cart` is set where the touchpoint touches a cart.
+    """
+
+    __slots__ = (
+        "arrival_ms", "cart", "channel", "digest", "event", "identifiers", "is_late", "message_id", "occurred_ms",
+        "value", "was_clamped",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        message_id: str,
+        digest: int,
+        event: str,
+        channel: int,
+        occurred_ms: int,
+        arrival_ms: int,
+        is_late: bool,
+        was_clamped: bool,
+        identifiers: tuple[str, ...],
+        cart: CartEntry | None,
+        value: bytes,
+    ) -> None:
+        self.message_id = message_id
+        self.digest = digest
+        self.event = event
+        self.channel = channel
+        self.occurred_ms = occurred_ms
+        self.arrival_ms = arrival_ms
+        self.is_late = is_late
+        self.was_clamped = was_clamped
+        self.identifiers = identifiers
+        self.cart = cart
+        self.value = value
 
 
 class Reader:

@@ -21,6 +21,7 @@ import fastavro
 from schemas import codec
 from schemas.catalog import Catalog
 from schemas.codec import without_logical_types
+from schemas.decision_writer import encode_session, texts_bytes
 
 ROUND_RECORDS = 2_000
 PERSON = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -50,7 +51,8 @@ PAGE = VIEW | {
     "user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)",
     "properties": {"experiment": "b"},
 }
-SESSION_RECORD: codec.SessionFields = {
+CHANNEL_BYTES = texts_bytes(["web", "app"])
+SESSION_RECORD: dict[str, Any] = {
     "session_id": SESSION,
     "profile_id": PERSON,
     "revision": 3,
@@ -149,7 +151,11 @@ def writing() -> list[Path]:
             lambda: codec.encode_touchpoint(PAGE),
         ),
         Path("fastavro, encode session", "", _written(SESSION_RECORD, sessions)),
-        Path("encode_session", "fastavro, encode session", lambda: codec.encode_session(SESSION_RECORD)),
+        Path(
+            "encode_session",
+            "fastavro, encode session",
+            lambda: encode_session(**{**SESSION_RECORD, "channels": CHANNEL_BYTES}),
+        ),
     ]
 
 

@@ -21,9 +21,9 @@ from streams.core.identifier import Identifiers
 from streams.core.identity import Belonging
 from streams.core.outputs import action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
-from streams.core.shapes import Profile, Touchpoint
+from streams.core.shapes import Profile
 from streams.core.step import Effects, Step
-from streams.core.touchpoint import Reader, Record, stitched_ids
+from streams.core.touchpoint import Reader, Record, Touchpoint, stitched_ids
 from streams.runtime.batches import pack
 from streams.runtime.changelog import changelog_batch
 from streams.runtime.store.memory import MemoryStore

@@ -6,7 +6,8 @@ import pytest
 
 from streams.core.actor import Actor
 from streams.core.rules import Rules
-from streams.core.shapes import Profile, Touchpoint
+from streams.core.shapes import Profile
+from streams.core.touchpoint import Touchpoint
 from tests.unit.core.records import (
     HOUR_MS,
     MINUTE_MS,

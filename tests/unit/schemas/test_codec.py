@@ -15,7 +15,6 @@ from schemas.codec import (
     check_rest,
     decode,
     encode,
-    encode_session,
     encode_touchpoint,
     frame,
     read_commerce,
@@ -164,17 +163,6 @@ class TestImpossibleValues:
     def test_own_fields_have_their_types(self, channel: str, name: str, value: Any) -> None:
         """A boolean is True or False, a double a number."""
         assert reason_of(encode_touchpoint, touchpoint(channel=channel, **{name: value})) is Reason.WRONG_TYPE
-
-    @pytest.mark.parametrize(
-        "changes", [{"session_id": None}, {"channels": 3}, {"is_final": 1}, {"revision": 2**63}]
-    )
-    def test_a_session_with_a_wrong_type_is_refused(self, changes: dict[str, Any]) -> None:
-        """As `encode` would, `encode_session` refuses."""
-        assert reason_of(encode_session, {**SESSION, **changes}) is Reason.WRONG_TYPE
-        assert (
-            reason_of(encode_session, {k: v for k, v in SESSION.items() if k != "orders"})
-            is Reason.WRONG_TYPE
-        )
 
     @pytest.mark.parametrize("changes", [{"session_id": None}, {"revision": "1"}, {"colour": "red"}])
     def test_the_generic_writer_refuses_alike(self, changes: dict[str, Any]) -> None:
@@ -336,7 +324,6 @@ class TestOtherVersions:
         """The hand-made writers put whatever id the registry gave in front of the same bytes."""
         assert encode_touchpoint(touchpoint(), schema_id=7)[5:] == encode_touchpoint(touchpoint())[5:]
         assert schema_id_of(encode_touchpoint(touchpoint(), schema_id=7)) == 7
-        assert encode_session(SESSION, schema_id=7) == frame(7, encode_session(SESSION)[5:])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
