@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, TypeAlias
 
+from mypy_extensions import i64
+
 from schemas.catalog import CHANNELS
 from schemas.layout import OWN_FIELDS, Kind
 from schemas.wire import read_count, read_end, read_long, read_text, unreadable, wrong_type
@@ -69,7 +71,7 @@ class Commerce(NamedTuple):
 
 
 # The continuation bits of five varint bytes, as they sum up below.
-_SIX_BYTES: Final = 128 * (1 + (1 << 7) + (1 << 14) + (1 << 21) + (1 << 28))
+_SIX_BYTES: Final = 34_630_287_488  # 128 * (1 + 2**7 + 2**14 + 2**21 + 2**28)
 
 
 def read_head(value: bytes, at: int = 5) -> Head:
@@ -84,7 +86,7 @@ def read_head(value: bytes, at: int = 5) -> Head:
         odd = size
         at += 1
         end = at + (size >> 1)
-        message_id = str(value[at:end], "utf-8")
+        message_id = value[at:end].decode()
         size = value[end]
         odd |= size
         at = end + 1
@@ -94,17 +96,17 @@ def read_head(value: bytes, at: int = 5) -> Head:
         odd |= size
         at = end + 1
         end = at + (size >> 1)
-        event = str(value[at:end], "utf-8")
+        event = value[at:end].decode()
         size = value[end]
         odd |= size
         at = end + 1
         end = at + (size >> 1)
         channel = _CHANNEL_BY_BYTES[value[at:end]]
-        at = end + 12
-        a, b, c, d, e, f, g, h, i, j, k, m = value[end:at]
-        raw_from = at
+        occurred_ms = _six_bytes(value, end)
+        received_ms = _six_bytes(value, end + 6)
+        raw_from = at = end + 12
         strings = value[at]
-        odd |= strings | ~(a & b & c & d & e & g & h & i & j & k) & 128 | f & 128 | m & 128 | a & 1 | g & 1
+        odd |= strings | occurred_ms & 1 | received_ms & 1
         at += 1
         if strings:
             # A zigzag count is twice the entries: just the number of strings.
@@ -115,13 +117,24 @@ def read_head(value: bytes, at: int = 5) -> Head:
             if value[at]:
                 return _read_any_head(value, start)
             at += 1
-        if odd & 129 or not message_id:
+        if odd & 129 or occurred_ms < 0 or received_ms < 0 or not message_id:
             return _read_any_head(value, start)
     except (IndexError, ValueError, KeyError):
         return _read_any_head(value, start)
-    occurred_ms = (a + (b << 7) + (c << 14) + (d << 21) + (e << 28) + (f << 35) - _SIX_BYTES) >> 1
-    received_ms = (g + (h << 7) + (i << 14) + (j << 21) + (k << 28) + (m << 35) - _SIX_BYTES) >> 1
-    return message_id, kind, event, channel, occurred_ms, received_ms, value[raw_from:at], at
+    return message_id, kind, event, channel, occurred_ms >> 1, received_ms >> 1, value[raw_from:at], at
+
+
+def _six_bytes(value: bytes, at: i64) -> i64:
+    """The zigzag number in just six varint bytes, not unfolded; negative if it is not of that length."""
+    a: i64 = value[at]
+    b: i64 = value[at + 1]
+    c: i64 = value[at + 2]
+    d: i64 = value[at + 3]
+    e: i64 = value[at + 4]
+    f: i64 = value[at + 5]
+    if not a & b & c & d & e & 128 or f & 128:
+        return -1
+    return a + (b << 7) + (c << 14) + (d << 21) + (e << 28) + (f << 35) - _SIX_BYTES
 
 
 def _read_any_head(value: bytes, at: int) -> Head:
@@ -170,10 +183,10 @@ def read_identifiers(identifiers_raw: bytes) -> dict[str, str]:
             at = start + (size >> 1)
             following = identifiers_raw[at]
             odd |= size | following
-            name = str(identifiers_raw[start:at], "utf-8")
+            name = identifiers_raw[start:at].decode()
             start = at + 1
             at = start + (following >> 1)
-            found[name] = str(identifiers_raw[start:at], "utf-8")
+            found[name] = identifiers_raw[start:at].decode()
         if (
             not odd & 129
             and at + bool(identifiers_raw[0]) == len(identifiers_raw)
@@ -328,7 +341,7 @@ def _check_fields(value: bytes, at: int, kinds: tuple[Kind, ...]) -> None:
                 if size & 1 or at > len(value):
                     raise unreadable("a length that leaves the record")
                 if not is_ascii:
-                    str(value[start:at], "utf-8")
+                    value[start:at].decode()
             else:
                 at = _field_end(value, at - 1, kind)
         at = _text_map_end(value, at) if value[at] else at + 1

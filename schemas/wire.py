@@ -13,8 +13,9 @@ from typing import Final
 
 __all__ = ["CodecError", "Reason", "frame", "long_bytes", "read_long", "read_text", "text_bytes", "unframe"]
 
-_LONG_MIN, _LONG_MAX = -(1 << 63), (1 << 63) - 1
-_FRAME_BYTES = 5
+_LONG_MIN: Final = -(1 << 63)
+_LONG_MAX: Final = (1 << 63) - 1
+_FRAME_BYTES: Final = 5
 
 
 class Reason(StrEnum):
@@ -100,12 +101,12 @@ def read_text(value: bytes, at: int) -> tuple[str, int]:
     size = value[at]
     if size & 129:
         start, end = read_end(value, at)
-        return str(value[start:end], "utf-8"), end
+        return value[start:end].decode(), end
     at += 1
     end = at + (size >> 1)
     if end > len(value):
         raise unreadable("a length that leaves the record")
-    return str(value[at:end], "utf-8"), end
+    return value[at:end].decode(), end
 
 
 def read_count(value: bytes, at: int) -> tuple[int, int]:

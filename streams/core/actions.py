@@ -5,6 +5,7 @@ An action belongs to the episode that holds its anchor, the first touchpoint of 
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -13,9 +14,12 @@ from streams.core.rules import Rules
 from streams.core.sessions import content_uuid
 from streams.core.shapes import PURCHASED, Action, Episode
 
-TRIGGER, STEP = "abandoned_cart", 1
-DUE, CANCELLED, RECOVERED = "due", "cancelled", "recovered"
-_NAMESPACE = b"throughline/action"
+TRIGGER: Final = "abandoned_cart"
+STEP: Final = 1
+DUE: Final = "due"
+CANCELLED: Final = "cancelled"
+RECOVERED: Final = "recovered"
+_NAMESPACE: Final = b"throughline/action"
 
 
 def undecided(episodes: Sequence[Episode], actions: Sequence[Action]) -> list[Episode]:

@@ -6,16 +6,18 @@ Keys: the identifier for the head, identifier + NUL + "c" for cart entries, + "j
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
 from streams.core.journal import Journal
-from streams.core.sessions import content_uuid
-from streams.core.shapes import Alias, CartEntry, Profile
+from streams.core.messages import Waiting
+from streams.core.sessions import Session, content_uuid
+from streams.core.shapes import NEVER, Action, Alias, CartEntry, Episode, Root
 
-CACHED_ACTORS = 100_000
-_NAMESPACE = b"throughline/profile"
+CACHED_ACTORS: Final = 100_000
+_NAMESPACE: Final = b"throughline/profile"
 
 Change = tuple[bytes, bytes | None]
 
@@ -28,6 +30,37 @@ class Store(Protocol):
     def items(self) -> Iterable[tuple[bytes, bytes]]: ...
 
 
+@mypyc_attr(acyclic=True)
+class Profile:
+    """What a root holds; times in epoch ms. `revision` rises with every change and outlives merges.
+
+    `arrived_ms` is when the newest of its touchpoints arrived, `merged_ms` when it last had to do with a merge: until
+    the timer clock has passed both, not everything is known that was in Kafka by then. `found_ms` is the wall clock
+    when a cart was first found due: what had arrived by then is heard of before anything is decided.
+    """
+
+    __slots__ = (
+        "actions", "arrived_ms", "episodes", "found_ms", "last_digest", "last_ms", "late", "members", "merged_ms",
+        "proposal", "revision", "sessions", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, members: list[str]) -> None:
+        self.members = members
+        self.revision = 0
+        self.last_ms = NEVER
+        self.last_digest = 0
+        self.sessions: list[Session] = []
+        self.episodes: list[Episode] = []
+        self.actions: list[Action] = []
+        self.late: dict[int, int] = {}
+        self.proposal = ""
+        self.waiting: list[Waiting] = []
+        self.merged_ms = NEVER
+        self.arrived_ms = NEVER
+        self.found_ms = NEVER
+
+
+@mypyc_attr(acyclic=True)
 class Actor:
     """An actor in memory: an alias of `root`, or, with a profile, a root itself.
 
@@ -47,22 +80,19 @@ class Actor:
         "root",
     )  # fmt: skip
 
-    def __init__(self, identifier: str, head: Alias | Profile) -> None:
+    def __init__(self, identifier: str, root: str, profile: Profile | None) -> None:
         self.identifier = identifier
         self.key = identifier.encode()
-        self.profile: Profile | None = None
-        self.root = identifier
+        self.profile = profile
+        self.root = root
         self.journal = Journal()
         self.carts: list[CartEntry] = []
         self.has_new_carts = False
         self._profile_id = ""
         self._last_revision = 0
         self.index: dict[str, int] = {}
-        if isinstance(head, Alias):
-            self.root = head.root
-        else:
-            self.profile = head
-            self.index = {member: i for i, member in enumerate(head.members)}
+        if profile is not None:
+            self.index = {member: i for i, member in enumerate(profile.members)}
 
     @property
     def profile_id(self) -> str:
@@ -100,9 +130,9 @@ def profile_id_of(root: str) -> str:
     return content_uuid(_NAMESPACE, root)
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode_head: Any = msgspec.msgpack.Decoder(Alias | Profile).decode
-_decode_carts: Any = msgspec.msgpack.Decoder(list[CartEntry]).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_head: Final[Any] = msgspec.msgpack.Decoder(Alias | Root).decode
+_decode_carts: Final[Any] = msgspec.msgpack.Decoder(list[CartEntry]).decode
 
 
 def write_parts(actor: Actor, changes: list[Change]) -> None:
@@ -111,9 +141,7 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
     if profile is None:
         changes.append((key, _encode(Alias(actor.root))))
     else:
-        profile.journal_first, profile.journal_parts = journal.first, len(journal.parts)
-        profile.journal_tail = journal.tail
-        changes.append((key, _encode(profile)))
+        changes.append((key, _encode(_stored(profile, journal))))
     if journal.dirty:
         for number in sorted(journal.dirty):
             at = number - journal.first
@@ -123,6 +151,15 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
     if actor.has_new_carts:
         changes.append((key + b"\0c", _encode(actor.carts) if actor.carts else None))
         actor.has_new_carts = False
+
+
+def _stored(profile: Profile, journal: Journal) -> Root:
+    return Root(
+        profile.members, profile.revision, profile.last_ms, profile.last_digest,
+        [session.row() for session in profile.sessions], profile.episodes, profile.actions, profile.late,
+        profile.proposal, profile.waiting, profile.merged_ms, profile.arrived_ms, profile.found_ms,
+        journal.first, len(journal.parts), journal.tail,
+    )  # fmt: skip
 
 
 def whole(actor: Actor) -> list[tuple[bytes, bytes]]:
@@ -140,19 +177,29 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
     value = parts.get(key)
     if value is None:
         return None
-    head: Alias | Profile = _decode_head(value)
-    actor = Actor(identifier, head)
-    if isinstance(head, Profile):
-        numbers = range(head.journal_first, head.journal_first + head.journal_parts)
-        found = [parts.get(_journal_key(key, number)) for number in numbers]
-        parts_found = [part for part in found if part is not None]
-        actor.journal = Journal(head.journal_first, parts_found, head.journal_tail)
-        assert len(actor.journal.parts) == head.journal_parts, (
-            f"{identifier[:12]}…: journal parts are missing"
-        )
-        carts = parts.get(key + b"\0c")
-        actor.carts = _decode_carts(carts) if carts else []
+    head: Alias | Root = _decode_head(value)
+    if isinstance(head, Alias):
+        return Actor(identifier, head.root, None)
+    actor = Actor(identifier, identifier, _profile(head))
+    numbers = range(head.journal_first, head.journal_first + head.journal_parts)
+    found = [parts.get(_journal_key(key, number)) for number in numbers]
+    held = [part for part in found if part is not None]
+    assert len(held) == head.journal_parts, f"{identifier[:12]}…: journal parts are missing"
+    actor.journal = Journal(head.journal_first, held, head.journal_tail)
+    carts = parts.get(key + b"\0c")
+    actor.carts = _decode_carts(carts) if carts else []
     return actor
+
+
+def _profile(head: Root) -> Profile:
+    profile = Profile(head.members)
+    profile.revision = head.revision
+    profile.last_ms, profile.last_digest = head.last_ms, head.last_digest
+    profile.sessions = [Session(*row) for row in head.sessions]
+    profile.episodes, profile.actions = head.episodes, head.actions
+    profile.late, profile.proposal, profile.waiting = head.late, head.proposal, head.waiting
+    profile.merged_ms, profile.arrived_ms, profile.found_ms = head.merged_ms, head.arrived_ms, head.found_ms
+    return profile
 
 
 def is_head(key: bytes) -> bool:
@@ -179,9 +226,16 @@ class Actors:
                 self._cache[identifier] = actor
         return actor
 
-    def create(self, identifier: str, head: Alias | Profile) -> Actor:
-        """A new actor; the identifier must not have one."""
-        actor = self._cache[identifier] = self._dirty[identifier] = Actor(identifier, head)
+    def create_root(self, identifier: str) -> Actor:
+        """A new actor, root of a profile of its own; the identifier must not have one."""
+        return self._add(Actor(identifier, identifier, Profile([identifier])))
+
+    def create_alias(self, identifier: str, root: str) -> Actor:
+        """A new actor, an alias; the identifier must not have one."""
+        return self._add(Actor(identifier, root, None))
+
+    def _add(self, actor: Actor) -> Actor:
+        self._cache[actor.identifier] = self._dirty[actor.identifier] = actor
         return actor
 
     def touch(self, actor: Actor) -> None:

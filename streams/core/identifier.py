@@ -5,11 +5,12 @@ An identifier is the string `type:value`, normalised, the same string everywhere
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from mypy_extensions import i64
 
-BLOCKED = frozenset({"", "null", "undefined", "nan", "none", "-1", "0", "anonymous", "guest", "n/a"})
-MEMO_LIMIT = 500_000
+BLOCKED: Final = frozenset({"", "null", "undefined", "nan", "none", "-1", "0", "anonymous", "guest", "n/a"})
+MEMO_LIMIT: Final = 500_000
 
 
 def normalise(kind: str, value: str) -> str | None:

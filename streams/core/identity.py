@@ -8,11 +8,11 @@ in rank, so they cannot deadlock.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
-from streams.core.actor import Actor, Actors, load, whole
+from streams.core.actor import Actor, Actors, Profile, load, whole
 from streams.core.identifier import Identifiers
 from streams.core.messages import (
     Absorb,
@@ -27,20 +27,23 @@ from streams.core.messages import (
     Union,
 )
 from streams.core.profile import Profiles
-from streams.core.shapes import Alias, Profile
 
-CREATED, STITCHED, MERGED = "created", "stitched", "merged"
+CREATED: Final = "created"
+STITCHED: Final = "stitched"
+MERGED: Final = "merged"
 
 
-@dataclass(frozen=True, slots=True)
 class Belonging:
     """An identifier has a new root: what `identities` says."""
 
-    identifier: str
-    own_profile_id: str
-    root: str
-    kind: str
-    cause: str
+    __slots__ = ("cause", "identifier", "kind", "own_profile_id", "root")
+
+    def __init__(self, identifier: str, own_profile_id: str, root: str, kind: str, cause: str) -> None:
+        self.identifier = identifier
+        self.own_profile_id = own_profile_id
+        self.root = root
+        self.kind = kind
+        self.cause = cause
 
 
 class Identity:
@@ -60,7 +63,7 @@ class Identity:
         """The actor of an identifier, a new root if it was never seen."""
         actor = self._actors.find(identifier)
         if actor is None:
-            actor = self._actors.create(identifier, Profile([identifier]))
+            actor = self._actors.create_root(identifier)
             self._note(actor, identifier, CREATED, cause)
         return actor
 
@@ -122,7 +125,7 @@ class Identity:
     def _on_claim(self, message: Claim) -> None:
         actor = self._actors.find(message.to)
         if actor is None:
-            actor = self._actors.create(message.to, Alias(message.root))
+            actor = self._actors.create_alias(message.to, message.root)
             self._note(actor, message.root, STITCHED, message.cause)
             return
         if actor.root != message.root:
@@ -187,7 +190,7 @@ class Identity:
     def _on_repoint(self, message: Repoint) -> None:
         actor = self._actors.find(message.to)
         if actor is None:
-            actor = self._actors.create(message.to, Alias(message.root))
+            actor = self._actors.create_alias(message.to, message.root)
         elif actor.profile is None and self._order(message.root) < self._order(actor.root):
             self._actors.touch(actor)
             actor.root = message.root

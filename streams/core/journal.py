@@ -1,36 +1,32 @@
 """The journal of a profile: one compact entry a touchpoint, the one source of everything that looks back.
 
 Owns the entry's bytes and the parts they are stored in; must not know sessions, carts or identity. Entries lie in
-arrival order in parts of at most PART_ENTRIES, so that a touchpoint rewrites one part, never the whole journal.
+arrival order in parts of at most eight, so that a touchpoint rewrites one part, never the whole journal.
 """
 
-from collections.abc import Iterable, Iterator
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, Final
 
-ENTRY = Struct("<qQIBBq")
-ENTRY_BYTES = ENTRY.size
-PART_ENTRIES = 8
-PART_BYTES = PART_ENTRIES * ENTRY_BYTES
-OTHER, ORDERED = 0, 1
+from mypy_extensions import mypyc_attr
+
+_ENTRY: Final = Struct("<qQIBBq")
+_pack: Final[Any] = _ENTRY.pack
+_unpack: Final[Any] = _ENTRY.iter_unpack
+_needle: Final[Any] = Struct("<Q").pack
+ENTRY_BYTES: Final = 30
+PART_BYTES: Final = 240
+"""A part that is full; eight entries."""
+
+OTHER: Final = 0
+ORDERED: Final = 1
 """What an entry's `kind` says: nothing that sessions count apart, or a completed order."""
 
-
-class Entry(NamedTuple):
-    """Times in epoch ms; `member` is the index of the identifier it came through in the profile's members."""
-
-    occurred_ms: int
-    digest: int
-    member: int
-    channel: int
-    kind: int
-    revenue_micros: int
-
-
 Row = tuple[int, int, int, int, int, int]
-"""The fields of an Entry, in its order."""
+"""One entry: occurred_ms (epoch ms), digest, member (index of the identifier it came through in the profile's members),
+channel (code), kind, revenue_micros."""
 
 
+@mypyc_attr(acyclic=True)
 class Journal:
     """Full parts `first, first + 1, …` and the `tail` that still grows.
 
@@ -46,45 +42,49 @@ class Journal:
         self.dirty: set[int] = set()
 
     def __contains__(self, digest: int) -> bool:
-        needle = digest.to_bytes(8, "little")
-        # Nearly always absent, which the first look tells.
-        if needle in self.tail and _holds(self.tail, needle):
-            return True
-        return any(needle in part and _holds(part, needle) for part in self.parts)
+        needle: bytes = _needle(digest)
+        return _holds(self.tail, needle) or any(_holds(part, needle) for part in self.parts)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def rows(self) -> list[Row]:
         """Entries in arrival order."""
-        for part in (*self.parts, self.tail):
-            yield from map(Entry._make, ENTRY.iter_unpack(part))
+        return [*_unpack(b"".join((*self.parts, self.tail)))]
 
     def in_order(self) -> list[Row]:
-        """Entries by event time, then digest: the order that decides. Plain tuples, which cost a fifth of Entry."""
-        return sorted(ENTRY.iter_unpack(b"".join((*self.parts, self.tail))))
+        """Entries by event time, then digest: the order that decides."""
+        rows = self.rows()
+        rows.sort()
+        return rows
 
-    def append(self, *entry: int) -> None:
-        """Add one entry, its fields in the order of Entry."""
-        self.tail += ENTRY.pack(*entry)
-        if len(self.tail) >= PART_BYTES:
-            self.dirty.add(self.first + len(self.parts))
-            self.parts.append(self.tail)
-            self.tail = b""
+    def append(
+        self, occurred_ms: int, digest: int, member: int, channel: int, kind: int, revenue_micros: int
+    ) -> None:
+        """Add one entry."""
+        self._add(_pack(occurred_ms, digest, member, channel, kind, revenue_micros))
 
-    def extend(self, entries: Iterable[Entry]) -> None:
-        """Add the entries whose touchpoints are not here yet."""
-        held = {entry.digest for entry in self}
-        for entry in entries:
-            if entry.digest not in held:
-                held.add(entry.digest)
-                self.append(*entry)
+    def extend(self, other: "Journal", index: list[int]) -> None:
+        """Add another's entries whose touchpoints are not here yet; `index` tells its members' places here."""
+        held = {digest for _, digest, _, _, _, _ in self.rows()}
+        for occurred_ms, digest, member, channel, kind, revenue_micros in other.rows():
+            if digest not in held:
+                held.add(digest)
+                self._add(_pack(occurred_ms, digest, index[member], channel, kind, revenue_micros))
 
     def drop_before(self, cutoff_ms: int) -> None:
         """Forget entries that occurred before the cutoff."""
-        held = list(self)
-        kept = [entry for entry in held if entry.occurred_ms >= cutoff_ms]
+        held = self.rows()
+        kept = [row for row in held if row[0] >= cutoff_ms]
         if len(kept) < len(held):
             self.clear()
-            for entry in kept:
-                self.append(*entry)
+            for occurred_ms, digest, member, channel, kind, revenue_micros in kept:
+                self._add(_pack(occurred_ms, digest, member, channel, kind, revenue_micros))
+
+    def _add(self, entry: bytes) -> None:
+        tail = self.tail + entry
+        if len(tail) >= PART_BYTES:
+            self.dirty.add(self.first + len(self.parts))
+            self.parts.append(tail)
+            tail = b""
+        self.tail = tail
 
     def clear(self) -> None:
         """Forget everything; the numbers of parts are not used again."""
@@ -95,6 +95,7 @@ class Journal:
 
 def _holds(part: bytes, needle: bytes) -> bool:
     """True if an entry's digest field is `needle`, wherever else in the part these bytes may appear."""
+    # Not `in`, which first tries to read the needle as a number, and formats the error, each time.
     at = part.find(needle)
     while at >= 0:
         if at % ENTRY_BYTES == 8:

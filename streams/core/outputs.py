@@ -4,6 +4,7 @@ Owns the mapping from state to schema; must not decide anything. Money in micros
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from schemas.catalog import CHANNELS
 from schemas.decision_writer import (
@@ -21,12 +22,13 @@ from streams.core.carts import episode_id_of, value_micros
 from streams.core.identity import Belonging
 from streams.core.profile import RETRACTED, Changed
 from streams.core.rules import Rules
-from streams.core.shapes import EMPTIED, OPEN, PURCHASED, Action, Episode, Item, Session
+from streams.core.sessions import Session
+from streams.core.shapes import EMPTIED, OPEN, PURCHASED, Action, Episode, Item
 
 Output = tuple[bytes, bytes]
-ABANDONED = "abandoned"
-_NAMES: dict[bytes, bytes] = {}
-_WHY = {
+ABANDONED: Final = "abandoned"
+_NAMES: Final[dict[bytes, bytes]] = {}
+_WHY: Final = {
     DUE: "the cart was left with items in it and its owner was silent until due_at",
     CANCELLED: "what became known since shows that the cart was settled, emptied or in use before due_at",
     RECOVERED: "the cart was left, and bought after due_at",

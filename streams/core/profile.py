@@ -6,14 +6,15 @@ Owns the order of these effects on one actor; must not know tasks, messages or r
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from streams.core import carts as cart_rules
 from streams.core.actions import DUE, decide, review, undecided
-from streams.core.actor import Actor
+from streams.core.actor import Actor, Profile
 from streams.core.carts import advance, episode_id_of, episodes_of, holds, is_moved_by, is_open, touched_ms
 from streams.core.journal import ORDERED, OTHER, Row
 from streams.core.rules import LATE_MS, Rules
-from streams.core.sessions import extend, insert, reconcile, sessions_of
+from streams.core.sessions import Session, extend, insert, reconcile, sessions_of
 from streams.core.shapes import (
     EXPIRED,
     NEVER,
@@ -21,13 +22,11 @@ from streams.core.shapes import (
     Action,
     CartEntry,
     Episode,
-    Profile,
-    Session,
 )
 from streams.core.touchpoint import Touchpoint
 
-RETRACTED = "retracted"
-_NO_TIMER = 1 << 62
+RETRACTED: Final = "retracted"
+_NO_TIMER: Final = (1 << 62) - 1
 
 Place = tuple[int, int]
 """Of a touchpoint among those of its profile: when it occurred and its digest. An episode has that of its first one."""
@@ -47,11 +46,13 @@ class Changed:
 class Profiles:
     """The rules bound to where changes are noted."""
 
-    __slots__ = ("_gaps_ms", "_rules", "changed")
+    __slots__ = ("_abandon_after_ms", "_gaps_ms", "_lateness_ms", "_rules", "changed")
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._gaps_ms = rules.gap_of()
+        self._lateness_ms = rules.timer_lateness_ms
+        self._abandon_after_ms = rules.abandon_after_ms
         self.changed = Changed()
 
     def take(self, actor: Actor, profile: Profile, touchpoint: Touchpoint, member: int) -> str | None:
@@ -94,7 +95,7 @@ class Profiles:
             return
         self.changed.gone_sessions.pop(session.session_id, None)
         self.changed.sessions[session.session_id] = (actor, session)
-        abandon_after_ms = self._rules.abandon_after_ms
+        abandon_after_ms = self._abandon_after_ms
         if is_cart or any(is_moved_by(episode, entry[0], abandon_after_ms) for episode in profile.episodes):
             before = _by_place(profile.episodes)
             self._rebuild_carts(actor, before, actor.journal.in_order())
@@ -107,7 +108,7 @@ class Profiles:
         mine.arrived_ms = max(mine.arrived_ms, theirs.arrived_ms)
         mine.found_ms = max(mine.found_ms, theirs.found_ms)
         index = [actor.add_member(member) for member in theirs.members]
-        actor.journal.extend(entry._replace(member=index[entry.member]) for entry in other.journal)
+        actor.journal.extend(other.journal, index)
         held = {cart.digest for cart in actor.carts}
         fresh = [cart for cart in other.carts if cart.digest not in held]
         if fresh:
@@ -135,17 +136,19 @@ class Profiles:
             return max(clock_ms, profile.merged_ms) + 1
         if clock_ms < profile.arrived_ms:
             return profile.arrived_ms
-        if self._rules.is_replay or not any(self._due(profile, clock_ms)):
+        if self._rules.is_replay or not self._due(profile, clock_ms):
             return None
         if profile.found_ms == NEVER:
             profile.found_ms = now_ms
         return profile.found_ms if clock_ms < profile.found_ms else None
 
-    def _due(self, profile: Profile, clock_ms: int) -> Iterable[Episode]:
+    def _due(self, profile: Profile, clock_ms: int) -> list[Episode]:
         """Carts to decide on."""
-        lateness_ms = self._rules.timer_lateness_ms
+        if not profile.episodes:
+            return []
+        lateness_ms = self._lateness_ms
         waiting = undecided(profile.episodes, profile.actions)
-        return (episode for episode in waiting if episode.due_ms + lateness_ms <= clock_ms)
+        return [episode for episode in waiting if episode.due_ms + lateness_ms <= clock_ms]
 
     def next_timer(self, profile: Profile) -> int | None:
         """When the timer clock next has something to do here, None if never."""
@@ -156,7 +159,7 @@ class Profiles:
         if profile.sessions:
             due_ms = min(due_ms, self._forget_session_ms(profile))
         if profile.episodes:
-            lateness_ms = self._rules.timer_lateness_ms
+            lateness_ms = self._lateness_ms
             for episode in undecided(profile.episodes, profile.actions):
                 due_ms = min(due_ms, episode.due_ms + lateness_ms)
             due_ms = min(due_ms, self._forget_cart_ms(profile.episodes[0]))
@@ -174,7 +177,7 @@ class Profiles:
                 session.is_final = True
                 self.changed.sessions[session.session_id] = (actor, session)
         profile.found_ms = NEVER
-        for episode in list(self._due(profile, clock_ms)):
+        for episode in self._due(profile, clock_ms):
             self._decide(actor, episode, clock_ms)
         self._forget(actor, clock_ms)
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from schemas.catalog import CHANNELS
 
-HOUR_MS = 3_600_000
-LATE_MS = 72 * HOUR_MS
-RANKS = ("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id")
-ROUNDS = 4
+HOUR_MS: Final = 3_600_000
+LATE_MS: Final = 259_200_000
+RANKS: Final = ("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id")
+ROUNDS: Final = 4
 """Clock rounds: the longest chain of hops a record takes to a timer's owner (wrong partition, alias, claim, union)."""
 
 

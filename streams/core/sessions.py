@@ -7,11 +7,53 @@ Akidau et al. 2015, with a gap by channel). Owns that rule; must not know profil
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from hashlib import sha1
+from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 from streams.core.journal import ORDERED, Row
-from streams.core.shapes import Session
+from streams.core.shapes import SessionRow
 
-_NAMESPACE = b"throughline/session"
+_NAMESPACE: Final = b"throughline/session"
+
+
+@mypyc_attr(acyclic=True)
+class Session:
+    """Times in epoch ms; `channels` are codes by first appearance; closes once the clock passes `cover_ms`."""
+
+    __slots__ = (
+        "channels", "cover_ms", "ended_ms", "is_final", "orders", "revenue_micros", "session_id", "started_ms",
+        "touchpoints",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        session_id: str,
+        started_ms: int,
+        ended_ms: int,
+        cover_ms: int,
+        touchpoints: int,
+        channels: bytes,
+        orders: int,
+        revenue_micros: int,
+        is_final: bool,
+    ) -> None:
+        self.session_id = session_id
+        self.started_ms = started_ms
+        self.ended_ms = ended_ms
+        self.cover_ms = cover_ms
+        self.touchpoints = touchpoints
+        self.channels = channels
+        self.orders = orders
+        self.revenue_micros = revenue_micros
+        self.is_final = is_final
+
+    def row(self) -> SessionRow:
+        """Its fields, in the order of the constructor."""
+        return (
+            self.session_id, self.started_ms, self.ended_ms, self.cover_ms, self.touchpoints, self.channels,
+            self.orders, self.revenue_micros, self.is_final,
+        )  # fmt: skip
 
 
 def content_uuid(namespace: bytes, name: str) -> str:

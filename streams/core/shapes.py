@@ -1,16 +1,24 @@
-"""The shapes of what the core works on and keeps: fields and nothing else.
+"""The shapes of what the core stores: fields and nothing else.
 
-Rules live in the modules that own them, compiled where that can be done; these classes cannot be, and so hold no logic.
-Times in epoch ms, money in micros of the currency. What is stored is encoded as MessagePack arrays, so a field is added
-only at the end and with a default.
+msgspec makes and encodes them, so they cannot be compiled and hold no logic: rules live in the modules that own them.
+Times in epoch ms, money in micros of the currency. They are MessagePack arrays, so a field is added only at the end and
+with a default.
 """
+
+from typing import Final
 
 import msgspec
 
 from streams.core.messages import Waiting
 
-NEVER = -(1 << 62)
-OPEN, PURCHASED, EMPTIED, EXPIRED = "open", "purchased", "emptied", "expired"
+NEVER: Final = -4_611_686_018_427_387_904
+SessionRow = tuple[str, int, int, int, int, bytes, int, int, bool]
+"""A session as it is stored: the fields of `sessions.Session` in order."""
+
+OPEN: Final = "open"
+PURCHASED: Final = "purchased"
+EMPTIED: Final = "emptied"
+EXPIRED: Final = "expired"
 
 
 class Item(msgspec.Struct, gc=False, array_like=True, frozen=True):
@@ -65,20 +73,6 @@ class Episode(msgspec.Struct, gc=False, array_like=True):
     is_given_up: bool = False
 
 
-class Session(msgspec.Struct, gc=False, array_like=True):
-    """Times in epoch ms; `channels` are codes by first appearance; closes once the clock passes `cover_ms`."""
-
-    session_id: str
-    started_ms: int
-    ended_ms: int
-    cover_ms: int
-    touchpoints: int
-    channels: bytes
-    orders: int
-    revenue_micros: int
-    is_final: bool
-
-
 class Action(msgspec.Struct, gc=False, array_like=True):
     """One decided action as last said; times in epoch ms, money in micros."""
 
@@ -104,30 +98,25 @@ class Alias(msgspec.Struct, gc=False, array_like=True, tag=0):
     root: str
 
 
-class Profile(msgspec.Struct, gc=False, array_like=True, tag=1):
-    """What a root holds; times in epoch ms. `revision` rises with every change and outlives merges.
-
-    `arrived_ms` is when the newest of its touchpoints arrived, `merged_ms` when it last had to do with a merge: until
-    the timer clock has passed both, not everything is known that was in Kafka by then. `found_ms` is the wall clock
-    when a cart was first found due: what had arrived by then is heard of before anything is decided.
-    """
+class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
+    """A profile as it is stored: the fields of `actor.Profile`, and those of its journal that are not parts."""
 
     members: list[str]
-    revision: int = 0
-    last_ms: int = NEVER
-    last_digest: int = 0
-    sessions: list[Session] = []
-    episodes: list[Episode] = []
-    actions: list[Action] = []
-    late: dict[int, int] = {}
-    proposal: str = ""
-    waiting: list[Waiting] = []
-    merged_ms: int = NEVER
-    arrived_ms: int = NEVER
-    found_ms: int = NEVER
-    journal_first: int = 0
-    journal_parts: int = 0
-    journal_tail: bytes = b""
+    revision: int
+    last_ms: int
+    last_digest: int
+    sessions: list[SessionRow]
+    episodes: list[Episode]
+    actions: list[Action]
+    late: dict[int, int]
+    proposal: str
+    waiting: list[Waiting]
+    merged_ms: int
+    arrived_ms: int
+    found_ms: int
+    journal_first: int
+    journal_parts: int
+    journal_tail: bytes
 
 
 class ClockState(msgspec.Struct, array_like=True):

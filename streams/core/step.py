@@ -7,10 +7,11 @@ more); must not know Kafka, Faust or the wall clock. The same state and input gi
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import CodecError, Reason, stitch, stitched_suffix
-from streams.core.actor import Actor, Actors, Change, Store, is_head, load
+from streams.core.actor import Actor, Actors, Change, Profile, Store, is_head, load
 from streams.core.clock import Clocks
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
@@ -18,16 +19,19 @@ from streams.core.messages import Clock, Message, Touch, decode, encode
 from streams.core.outputs import action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
 from streams.core.rules import Rules
-from streams.core.shapes import Profile
 from streams.core.timers import Timers
 from streams.core.touchpoint import Reader, Record, Touchpoint, stitched_ids, tick_ms
 
-INBOX = "profiles.inbox"
-CHANGELOG = "profiles.changelog"
-STITCHED, SESSIONS, CARTS = "touchpoints.stitched", "sessions", "carts"
-IDENTITIES, ACTIONS, DEAD = "identities", "actions", "records.dead"
-INPUTS = tuple(f"touchpoints.{channel}" for channel in CHANNELS)
-_CLOCKS_KEY = b"\0clocks"
+INBOX: Final = "profiles.inbox"
+CHANGELOG: Final = "profiles.changelog"
+STITCHED: Final = "touchpoints.stitched"
+SESSIONS: Final = "sessions"
+CARTS: Final = "carts"
+IDENTITIES: Final = "identities"
+ACTIONS: Final = "actions"
+DEAD: Final = "records.dead"
+INPUTS: Final = tuple(f"touchpoints.{channel}" for channel in CHANNELS)
+_CLOCKS_KEY: Final = b"\0clocks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +57,24 @@ class Effects:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
 class Forwarded:
     """The record a touchpoint came in with, when another task forwarded it."""
 
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    __slots__ = ("headers", "key", "offset", "partition", "timestamp", "topic", "value")
+
+    def __init__(self, message: Touch) -> None:
+        self.topic = message.topic
+        self.partition = message.partition
+        self.offset = message.offset
+        self.timestamp = message.timestamp
+        self.key = message.key
+        self.value: bytes | None = message.value
+        self.headers: Sequence[tuple[str, bytes]] = ()
 
 
-Arrival = tuple[int, int, int, str, Touchpoint, Record, Record]
+Arrival = tuple[int, int, int, str, Touchpoint, Record, Touch | None]
 """A touchpoint on its way: when it occurred, its digest and its place in the batch, which together are its order; the
-actor it is for; the record it first came in as, and the one that brought it here."""
+actor it is for; the record that brought it here, and the message in it if another task forwarded it."""
 
 
 class Step:
@@ -142,9 +148,9 @@ class Step:
                 self._clocks.advance(topic, records[-1].timestamp - 1)
         # What channels and tasks sent is put in the order in which it happened: most profiles then only ever append.
         self._arrived.sort()
-        for _, _, _, to, touchpoint, came_as, record in self._arrived:
+        for _, _, _, to, touchpoint, record, message in self._arrived:
             try:
-                self._route(to, touchpoint, came_as)
+                self._route(to, touchpoint, record if message is None else Forwarded(message))
                 if self._local:
                     self._deliver_local()
             except AssertionError:
@@ -187,7 +193,7 @@ class Step:
         if dead.record.topic == INBOX and dead.record.value is not None:
             message = decode(dead.record.value)
             if isinstance(message, Touch):
-                dead = Dead(_forwarded(message), dead.reason, dead.detail)
+                dead = Dead(Forwarded(message), dead.reason, dead.detail)
         self._effects.dead.append(dead)
 
     def _now(self, now_ms: int) -> int:
@@ -209,12 +215,12 @@ class Step:
             return
         if touchpoint.was_clamped:
             self._count("clamped")
-        self._arrive(touchpoint.identifiers[0], touchpoint, record, record)
+        self._arrive(touchpoint.identifiers[0], touchpoint, record, None)
 
-    def _arrive(self, to: str, touchpoint: Touchpoint, came_as: Record, record: Record) -> None:
+    def _arrive(self, to: str, touchpoint: Touchpoint, record: Record, message: Touch | None) -> None:
         arrived = self._arrived
         place = len(arrived)
-        arrived.append((touchpoint.occurred_ms, touchpoint.digest, place, to, touchpoint, came_as, record))
+        arrived.append((touchpoint.occurred_ms, touchpoint.digest, place, to, touchpoint, record, message))
 
     def _receive_message(self, record: Record) -> None:
         """A record of the inbox."""
@@ -223,7 +229,7 @@ class Step:
         message = decode(record.value)
         if isinstance(message, Touch):
             touchpoint = self._reader.read(message.value, message.timestamp)
-            self._arrive(message.to, touchpoint, _forwarded(message), record)
+            self._arrive(message.to, touchpoint, record, message)
         else:
             self._deliver(message)
             self._deliver_local()
@@ -382,12 +388,6 @@ class Step:
 
 def _failed(record: Record, error: Exception) -> Dead:
     return Dead(record, Reason.FAILED, f"{type(error).__name__}: {error}"[:200])
-
-
-def _forwarded(message: Touch) -> Forwarded:
-    return Forwarded(
-        message.topic, message.partition, message.offset, message.timestamp, message.key, message.value
-    )
 
 
 __all__ = ["ACTIONS", "CHANGELOG", "DEAD", "INBOX", "INPUTS", "Dead", "Effects", "Forwarded", "Step"]
