@@ -32,15 +32,35 @@ from schemas.touchpoint_reader import (
 from schemas.wire import CodecError, Reason, frame, schema_id_of, unframe, unreadable, wrong_type
 from schemas.writer import (
     encode_touchpoint,
+    owner_bytes,
     stitch,
-    stitched_suffix,
 )
 
 __all__ = [
-    "CHANNELS", "TYPES", "Campaign", "CodecError", "Commerce", "Head", "Item", "ItemFields", "Reason",
-    "TouchpointFields", "as_current", "check_own", "check_rest", "decode", "encode",
-    "encode_touchpoint", "frame", "read_commerce", "read_head", "read_identifiers", "schema_id_of", "stitch",
-    "stitched_suffix", "unframe",
+    "CHANNELS",
+    "TYPES",
+    "Campaign",
+    "CodecError",
+    "Commerce",
+    "Head",
+    "Item",
+    "ItemFields",
+    "Reason",
+    "TouchpointFields",
+    "as_current",
+    "check_own",
+    "check_rest",
+    "decode",
+    "encode",
+    "encode_touchpoint",
+    "frame",
+    "owner_bytes",
+    "read_commerce",
+    "read_head",
+    "read_identifiers",
+    "schema_id_of",
+    "stitch",
+    "unframe",
 ]  # fmt: skip
 
 

@@ -291,14 +291,13 @@ def read_commerce(value: bytes, end: int) -> Commerce:
     return Commerce(cart_id, order_id, items, revenue_micros, currency, campaign, location_id, at)
 
 
-# What stands behind the head, in order: every one of these is a zero byte when it is absent.
-_COMMERCE_KINDS: Final = (
-    Kind.TEXT, Kind.TEXT, Kind.ITEMS, Kind.LONG, Kind.TEXT, Kind.CAMPAIGN, Kind.TEXT,
-)  # fmt: skip
-_OWN_KINDS: Final = {channel: tuple(kind for _, kind in OWN_FIELDS[channel]) for channel in CHANNELS}
+# What stands behind the head, in order, a byte a kind: every one of these is a zero byte when it is absent.
+_TEXT: Final = 0
+_COMMERCE_KINDS: Final = bytes(
+    (Kind.TEXT, Kind.TEXT, Kind.ITEMS, Kind.LONG, Kind.TEXT, Kind.CAMPAIGN, Kind.TEXT)
+)
+_OWN_KINDS: Final = {channel: bytes(kind for _, kind in OWN_FIELDS[channel]) for channel in CHANNELS}
 _REST_KINDS: Final = {channel: _COMMERCE_KINDS + _OWN_KINDS[channel] for channel in CHANNELS}
-_BARE_REST: Final = {channel: bytes(len(_REST_KINDS[channel]) + 1) for channel in CHANNELS}
-_BARE_OWN: Final = {channel: bytes(len(_OWN_KINDS[channel]) + 1) for channel in CHANNELS}
 
 
 def check_rest(value: bytes, end: int, channel: str) -> None:
@@ -306,48 +305,47 @@ def check_rest(value: bytes, end: int, channel: str) -> None:
 
     For before `codec.stitch`: bytes appended to a broken record would spoil the block it is landed in.
     """
-    if value[end:] != _BARE_REST[channel]:
-        _check_fields(value, end, _REST_KINDS[channel])
+    _check_fields(value, end, _REST_KINDS[channel])
 
 
 def check_own(value: bytes, end: int, channel: str) -> None:
     """As `check_rest`, from where `read_commerce` ended: for records whose commerce is read anyway."""
-    if value[end:] != _BARE_OWN[channel]:
-        _check_fields(value, end, _OWN_KINDS[channel])
+    _check_fields(value, end, _OWN_KINDS[channel])
 
 
-def _check_fields(value: bytes, at: int, kinds: tuple[Kind, ...]) -> None:
-    """That from `at` on there are fields of these kinds, then properties, then the end."""
+def _check_fields(value: bytes, start: int, kinds: bytes) -> None:
+    """That from `start` on there are fields of these kinds, then properties, then the end."""
     # Where all that is left is ASCII, so is every text in it: one look instead of one a text.
-    is_ascii = value[at:].isascii()
-    text = Kind.TEXT
+    is_ascii = value[start:].isascii()
+    length: i64 = len(value)
+    at: i64 = start
     try:
         for kind in kinds:
-            branch = value[at]
+            branch: i64 = value[at]
             at += 1
             if not branch:
                 continue
-            if kind is text and branch == 2:
-                size = value[at]
-                start = at + 1
+            if kind == _TEXT and branch == 2:
+                size: i64 = value[at]
+                begin = at + 1
                 if size > 127:
-                    size = size & 127 | value[start] << 7
-                    start += 1
+                    size = size & 127 | value[begin] << 7
+                    begin += 1
                     # Three bytes and more: a text of 8 KiB, or one spelled oddly.
                     if size > 16383:
                         at = read_text(value, at)[1]
                         continue
-                at = start + (size >> 1)
-                if size & 1 or at > len(value):
+                at = begin + (size >> 1)
+                if size & 1 or at > length:
                     raise unreadable("a length that leaves the record")
                 if not is_ascii:
-                    value[start:at].decode()
+                    value[begin:at].decode()
             else:
                 at = _field_end(value, at - 1, kind)
         at = _text_map_end(value, at) if value[at] else at + 1
     except (IndexError, UnicodeDecodeError) as error:
         raise unreadable("the fields behind the head") from error
-    if at != len(value):
+    if at != length:
         raise unreadable("bytes behind the record")
 
 
@@ -361,22 +359,22 @@ def _text_map_end(value: bytes, at: int) -> int:
             _, at = read_text(value, at)
 
 
-def _field_end(value: bytes, at: int, kind: Kind) -> int:
+def _field_end(value: bytes, at: int, kind: int) -> int:
     """Where a field that is present ends."""
-    if kind is Kind.ITEMS:
+    if kind == Kind.ITEMS:
         return _read_items(value, at)[1]
-    if kind is Kind.CAMPAIGN:
+    if kind == Kind.CAMPAIGN:
         return _read_campaign(value, at)[1]
-    if kind is Kind.BOOLEAN:
+    if kind == Kind.BOOLEAN:
         if value[at] > 1:
             raise unreadable("a boolean that is neither")
         return at + 1
     present, at = _read_branch(value, at)
     if not present:
         return at
-    if kind is Kind.TEXT:
+    if kind == Kind.TEXT:
         return read_text(value, at)[1]
-    if kind is Kind.LONG:
+    if kind == Kind.LONG:
         return read_long(value, at)[1]
     if at + 8 > len(value):
         raise unreadable("a number cut off")

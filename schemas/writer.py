@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 from schemas.catalog import CHANNELS, TOUCHPOINTS_TOPIC, Catalog
@@ -17,7 +16,7 @@ from schemas.touchpoint_reader import EARLIEST_MS, LATEST_MS, TYPES
 from schemas.wire import frame, long_bytes, text_bytes, wrong_type
 
 __all__ = [
-    "encode_touchpoint", "stitch", "stitched_suffix",
+    "encode_touchpoint", "owner_bytes", "stitch",
 ]  # fmt: skip
 
 _ENVELOPE: Final = frozenset(ENVELOPE_NAMES)
@@ -30,7 +29,6 @@ _BARE_TAIL: Final = {channel: bytes(len(OWN_FIELDS[channel]) + 1) for channel in
 _NAMES: Final = {
     channel: _ENVELOPE | {name for name, _ in OWN_FIELDS[channel]} | {"properties"} for channel in CHANNELS
 }
-_BOOLEAN: Final = {False: b"\0", True: b"\1"}
 _DOUBLE: Final = struct.Struct("<d")
 _CAMPAIGN: Final = ("source", "medium", "name", "term", "content")
 _CAMPAIGN_NAMES: Final = frozenset(_CAMPAIGN)
@@ -161,20 +159,23 @@ def _campaign(campaign: Mapping[str, str | None] | None) -> bytes:
     return b"\2" + b"".join(_nullable_text(campaign.get(name)) for name in _CAMPAIGN)
 
 
-def stitched_suffix(profile_id: str, session_id: str | None, stitched_ms: int, is_late: bool) -> bytes:
-    """What stitching appends to a touchpoint; equal for all touchpoints of a person, session and moment."""
-    return _owner(profile_id, session_id) + long_bytes(stitched_ms) + _BOOLEAN[is_late]
-
-
-@lru_cache(maxsize=100_000)
-def _owner(profile_id: str, session_id: str | None) -> bytes:
-    """The same for all touchpoints of a session."""
+def owner_bytes(profile_id: str, session_id: str | None) -> bytes:
+    """The first half of what stitching appends to a touchpoint: equal for all touchpoints of a person's session."""
     return text_bytes(profile_id) + _nullable_text(session_id)
 
 
-def stitch(value: bytes, stitched_schema_id: int, suffix: bytes) -> bytes:
-    """The stitched record of a framed touchpoint: its bytes under the stitched schema's id, then the suffix.
+def stitch(value: bytes, stitched_schema_id: int, owner: bytes, stitched_ms: int, is_late: bool) -> bytes:
+    """The stitched record of a framed touchpoint: its bytes under the stitched schema's id, then whose it is and when.
 
     The touchpoint must be whole (`check_rest`).
     """
-    return b"\0" + stitched_schema_id.to_bytes(4, "big") + value[5:] + suffix
+    return b"".join(
+        (
+            b"\0",
+            stitched_schema_id.to_bytes(4, "big"),
+            value[5:],
+            owner,
+            long_bytes(stitched_ms),
+            b"\1" if is_late else b"\0",
+        )
+    )

@@ -42,7 +42,7 @@ def decide(episode: Episode, clock_ms: int, rules: Rules) -> Action:
     )
     is_over = not is_open(episode) and episode.ended_ms <= could_ms
     is_historical = is_over or could_ms - episode.due_ms > rules.max_action_age_ms
-    action_id = content_uuid(_NAMESPACE, f"{episode_id_of(episode)}/{TRIGGER}/{STEP}")
+    action_id = content_uuid(_NAMESPACE, f"{episode_id_of(episode)}/{TRIGGER}/{STEP}".encode())
     action = Action(
         action_id, episode.opened_ms, episode.digest, clock_ms, is_historical, DUE, 0, 0, "", "", None, (), None
     )  # fmt: skip

@@ -127,7 +127,7 @@ class Actor:
 @lru_cache(maxsize=CACHED_ACTORS)
 def profile_id_of(root: str) -> str:
     """The profile id of a root: a version 5 UUID of the identifier."""
-    return content_uuid(_NAMESPACE, root)
+    return content_uuid(_NAMESPACE, root.encode())
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode

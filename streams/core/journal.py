@@ -7,7 +7,7 @@ arrival order in parts of at most eight, so that a touchpoint rewrites one part,
 from struct import Struct
 from typing import Any, Final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
 _ENTRY: Final = Struct("<qQIBBq")
 _pack: Final[Any] = _ENTRY.pack
@@ -43,7 +43,12 @@ class Journal:
 
     def __contains__(self, digest: int) -> bool:
         needle: bytes = _needle(digest)
-        return _holds(self.tail, needle) or any(_holds(part, needle) for part in self.parts)
+        if _holds(self.tail, needle):
+            return True
+        for part in self.parts:
+            if _holds(part, needle):
+                return True
+        return False
 
     def rows(self) -> list[Row]:
         """Entries in arrival order."""
@@ -94,11 +99,12 @@ class Journal:
 
 
 def _holds(part: bytes, needle: bytes) -> bool:
-    """True if an entry's digest field is `needle`, wherever else in the part these bytes may appear."""
-    # Not `in`, which first tries to read the needle as a number, and formats the error, each time.
-    at = part.find(needle)
-    while at >= 0:
-        if at % ENTRY_BYTES == 8:
+    """True if an entry's digest field is `needle`."""
+    size: i64 = len(part)
+    first: i64 = needle[0]
+    at: i64 = 8
+    while at < size:
+        if part[at] == first and part[at : at + 8] == needle:
             return True
-        at = part.find(needle, at + 1)
+        at += ENTRY_BYTES
     return False

@@ -22,7 +22,7 @@ from streams.core.carts import episode_id_of, value_micros
 from streams.core.identity import Belonging
 from streams.core.profile import RETRACTED, Changed
 from streams.core.rules import Rules
-from streams.core.sessions import Session
+from streams.core.sessions import Session, session_id_of
 from streams.core.shapes import EMPTIED, OPEN, PURCHASED, Action, Episode, Item
 
 Output = tuple[bytes, bytes]
@@ -35,46 +35,47 @@ _WHY: Final = {
 }
 
 
-def session_records(changed: Changed) -> Iterable[Output]:
+def session_records(changed: Changed) -> list[Output]:
     """Records of `sessions`: how each changed session stands, and those that are no more."""
-    for actor, session in changed.sessions.values():
-        yield _session(actor, session, False, None)
+    said = [_session(actor, session, False, None) for actor, session in changed.sessions.values()]
     for actor, session, into in changed.gone_sessions.values():
-        yield _session(actor, session, True, into)
+        said.append(_session(actor, session, True, into))
+    return said
 
 
-def cart_records(changed: Changed) -> Iterable[Output]:
+def cart_records(changed: Changed) -> list[Output]:
     """Records of `carts`."""
-    for actor, episode in changed.carts.values():
-        yield _cart(actor, episode, _cart_status(episode), None)
+    said = [_cart(actor, episode, _cart_status(episode), None) for actor, episode in changed.carts.values()]
     for actor, episode, into in changed.gone_carts.values():
-        yield _cart(actor, episode, RETRACTED, into)
+        said.append(_cart(actor, episode, RETRACTED, into))
+    return said
 
 
-def action_records(changed: Changed, rules: Rules) -> Iterable[Output]:
+def action_records(changed: Changed, rules: Rules) -> list[Output]:
     """Records of `actions`."""
-    for actor, action in changed.actions.values():
-        yield _action(actor, action, rules)
+    return [_action(actor, action, rules) for actor, action in changed.actions.values()]
 
 
-def identity_records(belongings: Iterable[Belonging], now_ms: int) -> Iterable[Output]:
+def identity_records(belongings: Iterable[Belonging], now_ms: int) -> list[Output]:
     """Records of `identities`, keyed by identifier."""
-    for said in belongings:
-        value = encode_identity(
-            identifier=said.identifier,
-            profile_id=profile_id_of(said.root),
-            own_profile_id=said.own_profile_id,
-            root=said.root,
-            kind=said.kind,
-            caused_by=said.cause,
-            decided_at=now_ms,
-        )
-        yield said.identifier.encode(), value
+    return [(said.identifier.encode(), _identity(said, now_ms)) for said in belongings]
+
+
+def _identity(said: Belonging, now_ms: int) -> bytes:
+    return encode_identity(
+        identifier=said.identifier,
+        profile_id=profile_id_of(said.root),
+        own_profile_id=said.own_profile_id,
+        root=said.root,
+        kind=said.kind,
+        caused_by=said.cause,
+        decided_at=now_ms,
+    )
 
 
 def _session(actor: Actor, session: Session, is_retracted: bool, into: str | None) -> Output:
     return actor.key, encode_session(
-        session_id=session.session_id,
+        session_id=session_id_of(session),
         profile_id=actor.profile_id,
         revision=actor.revision,
         started_at=session.started_ms,

@@ -14,7 +14,7 @@ from streams.core.actor import Actor, Profile
 from streams.core.carts import advance, episode_id_of, episodes_of, holds, is_moved_by, is_open, touched_ms
 from streams.core.journal import ORDERED, OTHER, Row
 from streams.core.rules import LATE_MS, Rules
-from streams.core.sessions import Session, extend, insert, reconcile, sessions_of
+from streams.core.sessions import Session, extend, insert, reconcile, session_id_of, sessions_of
 from streams.core.shapes import (
     EXPIRED,
     NEVER,
@@ -55,8 +55,8 @@ class Profiles:
         self._abandon_after_ms = rules.abandon_after_ms
         self.changed = Changed()
 
-    def take(self, actor: Actor, profile: Profile, touchpoint: Touchpoint, member: int) -> str | None:
-        """Enter a touchpoint that is not a duplicate; returns the id of its session, None if it is late."""
+    def take(self, actor: Actor, profile: Profile, touchpoint: Touchpoint, member: int) -> Session | None:
+        """Enter a touchpoint that is not a duplicate; returns its session, None if it is late."""
         digest, channel, cart = touchpoint.digest, touchpoint.channel, touchpoint.cart
         at_ms, arrival_ms = touchpoint.occurred_ms, touchpoint.arrival_ms
         profile.revision += 1
@@ -75,15 +75,15 @@ class Profiles:
         if at_ms > profile.last_ms or (at_ms == profile.last_ms and digest > profile.last_digest):
             profile.last_ms, profile.last_digest = at_ms, digest
             session = extend(profile.sessions, at_ms, digest, channel, kind, revenue, self._gaps_ms[channel])
-            self.changed.sessions[session.session_id] = (actor, session)
+            self.changed.sessions[session_id_of(session)] = (actor, session)
             if cart is not None or (profile.episodes and profile.episodes[-1].outcome == OPEN):
                 self._advance(actor, profile, at_ms, cart)
-            return session.session_id
+            return session
         if cart is not None:
             actor.carts.sort(key=_order)
         entry = (at_ms, digest, channel, kind, revenue, self._gaps_ms[channel])
         self._enter_earlier(actor, profile, entry, is_cart=cart is not None)
-        return next(s.session_id for s in profile.sessions if s.started_ms <= at_ms <= s.ended_ms)
+        return next(s for s in profile.sessions if s.started_ms <= at_ms <= s.ended_ms)
 
     def _enter_earlier(
         self, actor: Actor, profile: Profile, entry: tuple[int, int, int, int, int, int], *, is_cart: bool
@@ -93,8 +93,8 @@ class Profiles:
         if session is None:
             self._rebuild(actor, profile.sessions, profile.episodes)
             return
-        self.changed.gone_sessions.pop(session.session_id, None)
-        self.changed.sessions[session.session_id] = (actor, session)
+        self.changed.gone_sessions.pop(session_id_of(session), None)
+        self.changed.sessions[session_id_of(session)] = (actor, session)
         abandon_after_ms = self._abandon_after_ms
         if is_cart or any(is_moved_by(episode, entry[0], abandon_after_ms) for episode in profile.episodes):
             before = _by_place(profile.episodes)
@@ -119,7 +119,9 @@ class Profiles:
         mine.actions += [action for action in theirs.actions if action.action_id not in known]
         last = max((mine.last_ms, mine.last_digest), (theirs.last_ms, theirs.last_digest))
         mine.last_ms, mine.last_digest = last
-        sessions = {s.session_id: s for s in theirs.sessions} | {s.session_id: s for s in mine.sessions}
+        for session in theirs.sessions:
+            session.owner = b""
+        sessions = {(s.started_ms, s.digest): s for s in (*theirs.sessions, *mine.sessions)}
         episodes = _by_place(theirs.episodes) | _by_place(mine.episodes)
         self._rebuild(actor, sessions.values(), episodes.values())
         for episode in mine.episodes:
@@ -175,7 +177,7 @@ class Profiles:
             # Strict: at clock == cover a touchpoint that arrived on time can still join.
             if not session.is_final and session.cover_ms < clock_ms:
                 session.is_final = True
-                self.changed.sessions[session.session_id] = (actor, session)
+                self.changed.sessions[session_id_of(session)] = (actor, session)
         profile.found_ms = NEVER
         for episode in self._due(profile, clock_ms):
             self._decide(actor, episode, clock_ms)
@@ -205,11 +207,11 @@ class Profiles:
         now, changed, gone = reconcile(list(sessions), sessions_of(in_order, self._gaps_ms))
         profile.sessions = now
         for session in changed:
-            self.changed.gone_sessions.pop(session.session_id, None)
-            self.changed.sessions[session.session_id] = (actor, session)
+            self.changed.gone_sessions.pop(session_id_of(session), None)
+            self.changed.sessions[session_id_of(session)] = (actor, session)
         for session, into in gone:
-            self.changed.sessions.pop(session.session_id, None)
-            self.changed.gone_sessions[session.session_id] = (actor, session, into)
+            self.changed.sessions.pop(session_id_of(session), None)
+            self.changed.gone_sessions[session_id_of(session)] = (actor, session, into)
         self._rebuild_carts(actor, _by_place(episodes), in_order)
 
     def _rebuild_carts(self, actor: Actor, before: dict[Place, Episode], in_order: list[Row]) -> None:

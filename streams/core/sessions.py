@@ -7,7 +7,8 @@ Akidau et al. 2015, with a gap by channel). Owns that rule; must not know profil
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from hashlib import sha1
-from typing import Final
+from struct import Struct
+from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
@@ -15,21 +16,27 @@ from streams.core.journal import ORDERED, Row
 from streams.core.shapes import SessionRow
 
 _NAMESPACE: Final = b"throughline/session"
+_CHANNELS: Final = tuple(bytes((code,)) for code in range(256))
+_place: Final[Any] = Struct("<qQ").pack
 
 
 @mypyc_attr(acyclic=True)
 class Session:
-    """Times in epoch ms; `channels` are codes by first appearance; closes once the clock passes `cover_ms`."""
+    """Times in epoch ms; named by the place of its first touchpoint: when that occurred, and its digest.
+
+    `channels` are codes by first appearance; it closes once the clock passes `cover_ms`. `name` and `owner` are kept
+    here for those who need them again and again: see `session_id_of`, and `step` for what stitching appends.
+    """
 
     __slots__ = (
-        "channels", "cover_ms", "ended_ms", "is_final", "orders", "revenue_micros", "session_id", "started_ms",
-        "touchpoints",
+        "channels", "cover_ms", "digest", "ended_ms", "is_final", "name", "orders", "owner", "revenue_micros",
+        "started_ms", "touchpoints",
     )  # fmt: skip
 
     def __init__(
         self,
-        session_id: str,
         started_ms: int,
+        digest: int,
         ended_ms: int,
         cover_ms: int,
         touchpoints: int,
@@ -38,8 +45,8 @@ class Session:
         revenue_micros: int,
         is_final: bool,
     ) -> None:
-        self.session_id = session_id
         self.started_ms = started_ms
+        self.digest = digest
         self.ended_ms = ended_ms
         self.cover_ms = cover_ms
         self.touchpoints = touchpoints
@@ -47,22 +54,30 @@ class Session:
         self.orders = orders
         self.revenue_micros = revenue_micros
         self.is_final = is_final
+        self.name = ""
+        self.owner = b""
 
     def row(self) -> SessionRow:
-        """Its fields, in the order of the constructor."""
+        """What is stored of it: the arguments of the constructor."""
         return (
-            self.session_id, self.started_ms, self.ended_ms, self.cover_ms, self.touchpoints, self.channels,
+            self.started_ms, self.digest, self.ended_ms, self.cover_ms, self.touchpoints, self.channels,
             self.orders, self.revenue_micros, self.is_final,
         )  # fmt: skip
 
 
-def content_uuid(namespace: bytes, name: str) -> str:
+def session_id_of(session: Session) -> str:
+    """A version 5 UUID of its first touchpoint."""
+    if not session.name:
+        session.name = content_uuid(_NAMESPACE, _place(session.started_ms, session.digest))
+    return session.name
+
+
+def content_uuid(namespace: bytes, name: bytes) -> str:
     """A name-based UUID, version 5 (RFC 9562) in text form, over our own namespace."""
-    digest = bytearray(sha1(namespace + name.encode(), usedforsecurity=False).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x50
-    digest[8] = digest[8] & 0x3F | 0x80
-    text = digest.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = sha1(namespace + name, usedforsecurity=False).hexdigest()
+    # The variant replaces the two highest bits of a digit.
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
 
 
 def extend(
@@ -84,15 +99,14 @@ def extend(
                 last.cover_ms = cover_ms
             last.touchpoints += 1
             if channel not in last.channels:
-                last.channels += bytes((channel,))
+                last.channels += _CHANNELS[channel]
             if kind == ORDERED:
                 last.orders += 1
                 last.revenue_micros += revenue_micros
             last.is_final = False
             return last
-    session_id = content_uuid(_NAMESPACE, f"{at_ms}:{digest:016x}")
     orders, revenue = (1, revenue_micros) if kind == ORDERED else (0, 0)
-    session = Session(session_id, at_ms, at_ms, cover_ms, 1, bytes((channel,)), orders, revenue, False)
+    session = Session(at_ms, digest, at_ms, cover_ms, 1, _CHANNELS[channel], orders, revenue, False)
     sessions.append(session)
     return session
 
@@ -147,16 +161,19 @@ def reconcile(
     old: Sequence[Session], new: Sequence[Session]
 ) -> tuple[list[Session], list[Session], list[tuple[Session, str | None]]]:
     """What is so now, what of it differs from before, and what is no more with the id of the session it went into."""
-    before = {session.session_id: session for session in old}
+    before = {(session.started_ms, session.digest): session for session in old}
     now: list[Session] = []
     changed: list[Session] = []
     for session in new:
-        known = before.pop(session.session_id, None)
-        if known is not None and _same(known, session):
-            now.append(known)
-        else:
-            now.append(session)
+        known = before.pop((session.started_ms, session.digest), None)
+        if known is None:
             changed.append(session)
+        elif _same(known, session):
+            session = known
+        else:
+            session.name = known.name
+            changed.append(session)
+        now.append(session)
     return now, changed, [(gone, _holder(now, gone.started_ms)) for gone in before.values()]
 
 
@@ -167,4 +184,7 @@ def _same(a: Session, b: Session) -> bool:
 
 
 def _holder(sessions: Sequence[Session], at_ms: int) -> str | None:
-    return next((s.session_id for s in sessions if s.started_ms <= at_ms <= s.ended_ms), None)
+    for session in sessions:
+        if session.started_ms <= at_ms <= session.ended_ms:
+            return session_id_of(session)
+    return None

@@ -12,7 +12,7 @@ import msgspec
 from streams.core.messages import Waiting
 
 NEVER: Final = -4_611_686_018_427_387_904
-SessionRow = tuple[str, int, int, int, int, bytes, int, int, bool]
+SessionRow = tuple[int, int, int, int, int, bytes, int, int, bool]
 """A session as it is stored: the fields of `sessions.Session` in order."""
 
 OPEN: Final = "open"

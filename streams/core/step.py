@@ -9,16 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from schemas.catalog import CHANNELS, Catalog
-from schemas.codec import CodecError, Reason, stitch, stitched_suffix
+from schemas.codec import CodecError, Reason, owner_bytes, stitch
 from streams.core.actor import Actor, Actors, Change, Profile, Store, is_head, load
 from streams.core.clock import Clocks
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
 from streams.core.messages import Clock, Message, Touch, decode, encode
-from streams.core.outputs import action_records, cart_records, identity_records, session_records
+from streams.core.outputs import Output, action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
 from streams.core.rules import Rules
+from streams.core.sessions import session_id_of
 from streams.core.timers import Timers
 from streams.core.touchpoint import Reader, Record, Touchpoint, stitched_ids, tick_ms
 
@@ -50,7 +53,7 @@ class Effects:
     `counts` are touchpoints, forwarded, duplicates, late, clamped, messages, fired, held and actions of this batch.
     """
 
-    outputs: dict[str, list[tuple[bytes | None, bytes]]] = field(default_factory=dict)
+    outputs: dict[str, Sequence[Output]] = field(default_factory=dict)
     inbox: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
@@ -72,9 +75,21 @@ class Forwarded:
         self.headers: Sequence[tuple[str, bytes]] = ()
 
 
-Arrival = tuple[int, int, int, str, Touchpoint, Record, Touch | None]
-"""A touchpoint on its way: when it occurred, its digest and its place in the batch, which together are its order; the
-actor it is for; the record that brought it here, and the message in it if another task forwarded it."""
+_PLACE_BITS: Final = 18
+"""A moment and a place in the batch sort as one number several times faster than as a pair."""
+
+
+@mypyc_attr(acyclic=True)
+class Arrival:
+    """A touchpoint on its way to the actor `to`; the record that brought it here, the message in it if forwarded."""
+
+    __slots__ = ("message", "record", "to", "touchpoint")
+
+    def __init__(self, to: str, touchpoint: Touchpoint, record: Record, message: Touch | None) -> None:
+        self.to = to
+        self.touchpoint = touchpoint
+        self.record = record
+        self.message = message
 
 
 class Step:
@@ -98,8 +113,9 @@ class Step:
         self._timers = Timers()
         self._local: deque[Message] = deque()
         self._effects = Effects()
-        self._stitched: list[tuple[bytes | None, bytes]] = []
+        self._stitched: list[Output] = []
         self._arrived: list[Arrival] = []
+        self._order: list[int] = []
         self._restore_timers()
 
     @property
@@ -147,16 +163,17 @@ class Step:
                 # Others appended in the same millisecond may be unread.
                 self._clocks.advance(topic, records[-1].timestamp - 1)
         # What channels and tasks sent is put in the order in which it happened: most profiles then only ever append.
-        self._arrived.sort()
-        for _, _, _, to, touchpoint, record, message in self._arrived:
+        self._order.sort()
+        for order in self._order:
+            arrival = self._arrived[order & (1 << _PLACE_BITS) - 1]
             try:
-                self._route(to, touchpoint, record if message is None else Forwarded(message))
+                self._route(arrival)
                 if self._local:
                     self._deliver_local()
             except AssertionError:
                 raise
             except Exception as error:
-                return _failed(record, error)
+                return _failed(arrival.record, error)
         return None
 
     def _receive_all(
@@ -181,6 +198,7 @@ class Step:
         self._effects = Effects()
         self._stitched = []
         self._arrived = []
+        self._order = []
         self._local.clear()
         self._profiles.changed = Changed()
         self._identity.belongings = []
@@ -218,9 +236,8 @@ class Step:
         self._arrive(touchpoint.identifiers[0], touchpoint, record, None)
 
     def _arrive(self, to: str, touchpoint: Touchpoint, record: Record, message: Touch | None) -> None:
-        arrived = self._arrived
-        place = len(arrived)
-        arrived.append((touchpoint.occurred_ms, touchpoint.digest, place, to, touchpoint, record, message))
+        self._order.append(touchpoint.occurred_ms << _PLACE_BITS | len(self._arrived))
+        self._arrived.append(Arrival(to, touchpoint, record, message))
 
     def _receive_message(self, record: Record) -> None:
         """A record of the inbox."""
@@ -248,8 +265,9 @@ class Step:
             case _:
                 self._identity.handle(message)
 
-    def _route(self, identifier: str, touchpoint: Touchpoint, record: Record) -> None:
+    def _route(self, arrival: Arrival) -> None:
         """Bring a touchpoint to the root of its lowest identifier: here, or in another task."""
+        identifier, touchpoint = arrival.to, arrival.touchpoint
         while True:
             # Whoever has state here lives here; only of the others it must be worked out where.
             actor = self._actors.find(identifier)
@@ -262,6 +280,7 @@ class Step:
                 return
             identifier = actor.root
         self._count("forwarded")
+        record = arrival.record if arrival.message is None else Forwarded(arrival.message)
         assert record.value is not None
         self._send(
             Touch(
@@ -287,9 +306,15 @@ class Step:
         self._actors.touch(actor)
         if touchpoint.is_late:
             self._count("late")
-        session_id = self._profiles.take(actor, profile, touchpoint, actor.index[first])
-        suffix = stitched_suffix(actor.profile_id, session_id, touchpoint.arrival_ms, touchpoint.is_late)
-        value = stitch(touchpoint.value, self._stitched_ids[touchpoint.channel], suffix)
+        session = self._profiles.take(actor, profile, touchpoint, actor.index[first])
+        if session is None:
+            owner = owner_bytes(actor.profile_id, None)
+        elif session.owner:
+            owner = session.owner
+        else:
+            owner = session.owner = owner_bytes(actor.profile_id, session_id_of(session))
+        schema_id = self._stitched_ids[touchpoint.channel]
+        value = stitch(touchpoint.value, schema_id, owner, touchpoint.arrival_ms, touchpoint.is_late)
         self._stitched.append((actor.key, value))
 
     def _finish(self, now_ms: int) -> Effects:
@@ -302,18 +327,18 @@ class Step:
                 self._set_timer(actor.identifier)
         self._count("touchpoints", len(self._arrived))
         self._emit(STITCHED, self._stitched)
-        self._emit(SESSIONS, list(session_records(changed)))
-        self._emit(CARTS, list(cart_records(changed)))
-        self._emit(ACTIONS, list(action_records(changed, self._rules)))
-        self._emit(IDENTITIES, list(identity_records(self._identity.belongings, max(0, self._now(now_ms)))))
+        self._emit(SESSIONS, session_records(changed))
+        self._emit(CARTS, cart_records(changed))
+        self._emit(ACTIONS, action_records(changed, self._rules))
+        self._emit(IDENTITIES, identity_records(self._identity.belongings, max(0, self._now(now_ms))))
         effects.changes = self._actors.changes()
         if self._clocks.is_changed:
             effects.changes.append((_CLOCKS_KEY, self._clocks.encode()))
         return effects
 
-    def _emit(self, topic: str, records: Sequence[tuple[bytes | None, bytes]]) -> None:
+    def _emit(self, topic: str, records: Sequence[Output]) -> None:
         if records:
-            self._effects.outputs[topic] = list(records)
+            self._effects.outputs[topic] = records
             if topic == ACTIONS:
                 self._count("actions", len(records))
 

@@ -30,9 +30,6 @@ from streams.core.shapes import CartEntry, Item
 
 TICK_HEADER: Final = "clock-ms"
 MAX_MESSAGE_ID: Final = 512
-MEMO_BYTES: Final = 512
-MEMO_LIMIT: Final = 20_000
-"""What is remembered of records found whole: rests of at most so many bytes, so many a channel."""
 CHANNEL_CODES: Final = {channel: code for code, channel in enumerate(CHANNELS)}
 
 
@@ -64,7 +61,7 @@ class Touchpoint:
     """
 
     __slots__ = (
-        "arrival_ms", "cart", "channel", "digest", "event", "identifiers", "is_late", "message_id", "occurred_ms",
+        "arrival_ms", "cart", "channel", "digest", "identifiers", "is_late", "message_id", "occurred_ms",
         "value", "was_clamped",
     )  # fmt: skip
 
@@ -72,7 +69,6 @@ class Touchpoint:
         self,
         message_id: str,
         digest: int,
-        event: str,
         channel: int,
         occurred_ms: int,
         arrival_ms: int,
@@ -84,7 +80,6 @@ class Touchpoint:
     ) -> None:
         self.message_id = message_id
         self.digest = digest
-        self.event = event
         self.channel = channel
         self.occurred_ms = occurred_ms
         self.arrival_ms = arrival_ms
@@ -98,14 +93,13 @@ class Touchpoint:
 class Reader:
     """Reads records under one catalog and one set of rules."""
 
-    __slots__ = ("_catalog", "_channels", "_identifiers", "_is_replay", "_max_bytes", "_sound")
+    __slots__ = ("_catalog", "_channels", "_identifiers", "_is_replay", "_max_bytes")
 
     def __init__(self, catalog: Catalog, identifiers: Identifiers, rules: Rules) -> None:
         self._catalog = catalog
         self._identifiers = identifiers
         self._is_replay = rules.is_replay
         self._max_bytes = rules.max_record_bytes
-        self._sound: dict[str, set[bytes]] = {channel: set() for channel in CHANNELS}
         current = {schema_id: catalog.channel_of(schema_id) for schema_id in catalog.ids()}
         self._channels = {frame(at, b""): channel for at, channel in current.items() if channel is not None}
 
@@ -132,7 +126,7 @@ class Reader:
             raise CodecError(Reason.NO_IDENTIFIER, "no identifier that says who it was")
         kind = COMMERCE_OF.get(event)
         if kind is None:
-            self._check_rest(value, end, channel)
+            check_rest(value, end, channel)
             commerce = None
         else:
             commerce = read_commerce(value, end)
@@ -147,20 +141,9 @@ class Reader:
         if kind is not None and commerce is not None:
             cart = _cart_entry(at_ms, digest, message_id, kind, commerce, arrival_ms)
         return Touchpoint(
-            message_id, digest, event, CHANNEL_CODES[channel], at_ms, arrival_ms,
+            message_id, digest, CHANNEL_CODES[channel], at_ms, arrival_ms,
             arrival_ms - at_ms > LATE_MS, at_ms != occurred_ms, identifiers, cart, value,
         )  # fmt: skip
-
-    def _check_rest(self, value: bytes, end: int, channel: str) -> None:
-        """That the rest of the record is whole. What follows the head is much the same on many records of a channel."""
-        rest = value[end:]
-        sound = self._sound[channel]
-        if rest not in sound:
-            check_rest(value, end, channel)
-            if len(rest) <= MEMO_BYTES:
-                if len(sound) >= MEMO_LIMIT:
-                    sound.clear()
-                sound.add(rest)
 
 
 def tick_ms(record: Record) -> int | None:

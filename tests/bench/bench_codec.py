@@ -120,16 +120,12 @@ def stitching() -> list[Path]:
     schema = fastavro.parse_schema(without_logical_types(catalog.schema(200)))
     added = {"profile_id": PERSON, "session_id": SESSION, "stitched_at": 1_700_000_000_500, "is_late": False}
     view = codec.encode_touchpoint(VIEW)
-    suffix = codec.stitched_suffix(PERSON, SESSION, 1_700_000_000_500, False)
+    owner = codec.owner_bytes(PERSON, SESSION)
     whole = "fastavro, encode stitched"
     return [
         Path(whole, "", _written(VIEW | added, schema)),
-        Path("stitch", whole, lambda: codec.stitch(view, 200, suffix)),
-        Path(
-            "stitched_suffix",
-            whole,
-            lambda: codec.stitched_suffix(PERSON, SESSION, 1_700_000_000_500, False),
-        ),
+        Path("stitch", whole, lambda: codec.stitch(view, 200, owner, 1_700_000_000_500, False)),
+        Path("owner_bytes", whole, lambda: codec.owner_bytes(PERSON, SESSION)),
     ]
 
 

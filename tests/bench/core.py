@@ -1,29 +1,29 @@
-"""What each part of the core's step costs a touchpoint: the real functions, on inputs captured from a whole run.
+"""What each part of the core's step costs a touchpoint: the real functions, over one stream, one part after another.
 
 CPU of this process, the least of some rounds. Parts that need state get a state of their own, so that they can be
-measured one by one; what they leave of the whole step is order, bookkeeping and messages.
+measured one by one; what they leave of the whole step is merges, messages, order and bookkeeping.
 """
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-import msgspec
-
+from schemas import wire
 from schemas.catalog import Catalog
-from schemas.codec import check_rest, read_head, stitch, stitched_suffix
-from streams.core.actor import Actor, Actors, Change
+from schemas.codec import check_rest, owner_bytes, read_head, stitch
+from streams.core.actor import Actor, Change, Profile, write_parts
 from streams.core.identifier import Identifiers
 from streams.core.identity import Belonging
 from streams.core.outputs import action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
-from streams.core.shapes import Profile
+from streams.core.sessions import session_id_of
 from streams.core.step import Effects, Step
-from streams.core.touchpoint import Reader, Record, Touchpoint, stitched_ids
+from streams.core.touchpoint import Reader, Touchpoint, stitched_ids
 from streams.runtime.batches import pack
 from streams.runtime.changelog import changelog_batch
 from streams.runtime.store.memory import MemoryStore
@@ -31,116 +31,38 @@ from tests.bench.report import Row, Section
 from tests.bench.stream import Stream
 from tests.bench.tasks import BATCH_RECORDS, RULES, Tasks, rounds_of
 
+T = TypeVar("T")
+
 Timed = Callable[[], float]
 """Sets something up, runs it, and says how many CPU seconds the run alone took."""
 
 
-class Taken(NamedTuple):
-    """A touchpoint that a root took in, and the session it went into."""
+@dataclass(slots=True)
+class Pass:
+    """One run of the rules over all touchpoints: what each batch changed, and whose sessions they went into."""
 
-    root: str
-    profile_id: str
-    touchpoint: Touchpoint
-    session_id: str | None
-
-
-class _Profiles(Profiles):
-    """Remembers what roots take in; merges are few enough to be timed one by one."""
-
-    __slots__ = ("absorb_s", "taken")
-
-    def __init__(self) -> None:
-        super().__init__(RULES)
-        self.taken: list[Taken] = []
-        self.absorb_s = 0.0
-
-    def absorb(self, actor: Actor, other: Actor, now_ms: int) -> None:
-        started_s = time.process_time()
-        super().absorb(actor, other, now_ms)
-        self.absorb_s += time.process_time() - started_s
-
-    def take(self, actor: Actor, profile: Profile, touchpoint: Touchpoint, member: int) -> str | None:
-        session_id = super().take(actor, profile, touchpoint, member)
-        self.taken.append(Taken(actor.identifier, actor.profile_id, touchpoint, session_id))
-        return session_id
-
-
-class _Actors(Actors):
-    """Times the encoding of state, a batch at a time."""
-
-    __slots__ = ("changes_s",)
-
-    def __init__(self, store: MemoryStore) -> None:
-        super().__init__(store)
-        self.changes_s = 0.0
-
-    def changes(self) -> list[Change]:
-        started_s = time.process_time()
-        changes = super().changes()
-        self.changes_s += time.process_time() - started_s
-        return changes
-
-
-class Probe(Step):
-    """A step that is the only task, keeps what its parts are given, and times what works on whole batches."""
-
-    def __init__(self) -> None:
-        store = MemoryStore()
-        super().__init__(0, 1, RULES, store, catalog=Catalog.embedded())
-        self.store = store
-        self.actors = self._actors = _Actors(store)
-        self.profiles = self._profiles = _Profiles()
-        self._identity._actors, self._identity._profiles = self.actors, self.profiles
-        self.routed: list[Touchpoint] = []
-        self.changed: list[Changed] = []
-        self.belongings: list[list[Belonging]] = []
-        self.timers_s = 0.0
-
-    def _route(self, identifier: str, touchpoint: Touchpoint, record: Record) -> None:
-        self.routed.append(touchpoint)
-        super()._route(identifier, touchpoint, record)
-
-    def _fire(self, now_ms: int) -> dict[str, int]:
-        started_s = time.process_time()
-        held = super()._fire(now_ms)
-        # What `_finish` does next, done once more so that it can be timed apart: it is safe to repeat.
-        for actor in self.actors.dirty():
-            if actor.identifier not in held:
-                self._set_timer(actor.identifier)
-        self.timers_s += time.process_time() - started_s
-        return held
-
-    def _finish(self, now_ms: int) -> Effects:
-        effects = super()._finish(now_ms)
-        self.changed.append(self.profiles.changed)
-        self.belongings.append(self._identity.belongings)
-        return effects
-
-
-class Captured(NamedTuple):
-    """What a run of one task over the stream was made of."""
-
-    stream: Stream
-    probe: Probe
-    effects: list[Effects]
+    spent_s: float = 0.0
+    changed: list[Changed] = field(default_factory=list)
+    touched: list[dict[str, Actor]] = field(default_factory=list)
+    owners: list[tuple[str, str]] = field(default_factory=list)
 
 
 def section(stream: Stream, *, repeats: int) -> Section:
     """The step as a whole for one task and for four, and its parts beside what the design allows them."""
     whole = {partitions: _whole(stream, partitions, repeats=repeats) for partitions in (1, 4)}
-    captured = _capture(stream)
-    rows = list(_parts(captured, repeats=repeats))
+    rows = list(_parts(stream, repeats=repeats))
     per_us = 1e6 / len(stream.records)
     known_us = sum(row.value for row in rows if not row.name.startswith("  "))
     step_us, apply_us = (spent_s * per_us for spent_s in whole[1])
+    compiled = "interpreted" if wire.__file__.endswith(".py") else "compiled"
     return Section(
-        "The step of the core, by part, without Kafka",
+        f"The step of the core ({compiled}), by part, without Kafka",
         [
             *rows,
-            Row("rest of the step", step_us - known_us, note="order, batches, messages, counts"),
+            Row("rest of the step", step_us - known_us, note="merges, messages, order, what is fired"),
             Row("the whole step, 1 task", step_us),
             Row("the whole step, 4 tasks", whole[4][0] * per_us),
-            *_after_the_step(captured, repeats=repeats),
+            *_after_the_step(stream, repeats=repeats),
             Row("apply to the store", apply_us),
         ],
         f"batches of {BATCH_RECORDS:,} touchpoints a task; least of {repeats}; "
@@ -159,56 +81,47 @@ def _whole(stream: Stream, partitions: int, *, repeats: int) -> tuple[float, flo
     return best
 
 
-def _capture(stream: Stream) -> Captured:
-    tasks, probe, effects = Tasks(1), Probe(), []
-    tasks.steps, tasks.stores = [probe], [probe.store]
-    tasks.run(rounds_of(stream, 1), see=lambda _, batch: effects.append(batch))
-    return Captured(stream, probe, effects)
-
-
-def _parts(captured: Captured, *, repeats: int) -> Iterator[Row]:
+def _parts(stream: Stream, *, repeats: int) -> Iterator[Row]:
     """Rows in the order of the step; a name that is indented is part of the row above."""
-    stream, probe, _ = captured
-    touchpoints = len(stream.records)
+    read = Reader(Catalog.embedded(), Identifiers(RULES.ranks, 1), RULES).read
+    touchpoints = [read(record.value, record.arrival_ms) for record in stream.records]
+    roots, belongings, _ = _identify(touchpoints)
+    whole = _take(touchpoints, roots)
 
     def cost(timed: Timed) -> float:
         with _no_garbage():
-            return min(timed() for _ in range(repeats)) / touchpoints * 1e6
+            return min(timed() for _ in range(repeats)) / len(touchpoints) * 1e6
 
     yield Row("hot head (Reader.read)", cost(lambda: _read(stream)), budget=5.0, note="with cart entries")
     yield Row("  read_head alone", cost(lambda: _read_heads(stream)))
-    yield Row(
-        "  check_rest alone", cost(lambda: _check_rests(stream)), note="the rest of the record is sound"
-    )
+    yield Row("  check_rest alone", cost(lambda: _check_rests(stream)), note="the rest is sound")
     yield Row(
         "identity",
-        cost(lambda: _identify(probe.routed)),
+        cost(lambda: _identify(touchpoints)[2]),
         budget=2.0,
-        note="claims and hand-overs of empty profiles",
+        note="profiles that hold nothing else",
     )
-    absorbed_us = probe.profiles.absorb_s / touchpoints * 1e6
-    yield Row("merges", absorbed_us, note="one profile absorbs another; once, of the captured run")
-    bare = [msgspec.structs.replace(taken.touchpoint, cart=None) for taken in probe.profiles.taken]
-    without_us = cost(lambda: _take(probe.profiles.taken, bare))
-    whole = [taken.touchpoint for taken in probe.profiles.taken]
+    bare = [_without_cart(touchpoint) for touchpoint in touchpoints]
+    without_us = cost(lambda: _take(bare, roots).spent_s)
     yield Row("journal and sessions", without_us, budget=2.0, note="with the look for duplicates")
-    yield Row("carts", cost(lambda: _take(probe.profiles.taken, whole)) - without_us, budget=0.7)
-    yield Row("stitched record", cost(lambda: _stitch(probe.profiles.taken)), budget=1.0)
-    yield Row("session records", cost(lambda: _drain(session_records(c) for c in probe.changed)))
-    yield Row("cart records", cost(lambda: _drain(cart_records(c) for c in probe.changed)))
-    yield Row("action records", cost(lambda: _drain(action_records(c, RULES) for c in probe.changed)))
-    yield Row("identity records", cost(lambda: _drain(identity_records(b, 0) for b in probe.belongings)))
+    yield Row("carts", cost(lambda: _take(touchpoints, roots).spent_s) - without_us, budget=0.7)
+    yield Row("stitched record", cost(lambda: _stitch(touchpoints, whole.owners)), budget=1.0)
+    yield Row("session records", cost(lambda: _timed(session_records, whole.changed)))
+    yield Row("cart records", cost(lambda: _timed(cart_records, whole.changed)))
+    yield Row("action records", cost(lambda: _timed(lambda c: action_records(c, RULES), whole.changed)))
+    yield Row("identity records", cost(lambda: _timed(lambda b: identity_records(b, 0), [belongings])))
+    yield Row("timers", cost(lambda: _timed(_next_timers, whole.touched)), note="when each is due next")
     yield Row(
-        "timers", probe.timers_s / touchpoints * 1e6, note="once, of the captured run; fired ones included"
+        "changelog encoding", cost(lambda: _timed(_write, whole.touched)), budget=1.5, note="at their largest"
     )
-    encoded_us = probe.actors.changes_s / touchpoints * 1e6
-    yield Row("changelog encoding", encoded_us, budget=1.5, note="once, of the captured run")
 
 
-def _after_the_step(captured: Captured, *, repeats: int) -> Iterator[Row]:
-    per_us = 1e6 / len(captured.stream.records)
+def _after_the_step(stream: Stream, *, repeats: int) -> Iterator[Row]:
+    tasks, effects = Tasks(1), list[Effects]()
+    tasks.run(rounds_of(stream, 1), see=lambda _, batch: effects.append(batch))
     with _no_garbage():
-        spent_s = min(_pack(captured.effects) for _ in range(repeats))
+        spent_s = min(_timed(_pack, effects) for _ in range(repeats))
+    per_us = 1e6 / len(stream.records)
     yield Row("pack into record batches", spent_s * per_us, budget=1.5, note="budget: the whole transaction")
 
 
@@ -232,24 +145,19 @@ def _read(stream: Stream) -> float:
 
 
 def _read_heads(stream: Stream) -> float:
-    started_s = time.process_time()
-    for record in stream.records:
-        read_head(record.value)
-    return time.process_time() - started_s
+    return _timed(read_head, [record.value for record in stream.records])
 
 
 def _check_rests(stream: Stream) -> float:
     rests = [(record.value, read_head(record.value)[-1], record.channel) for record in stream.records]
-    started_s = time.process_time()
-    for value, end, channel in rests:
-        check_rest(value, end, channel)
-    return time.process_time() - started_s
+    return _timed(lambda rest: check_rest(*rest), rests)
 
 
-def _identify(touchpoints: Sequence[Touchpoint]) -> float:
-    """The protocol as a step runs it, on profiles that hold nothing else."""
+def _identify(touchpoints: Sequence[Touchpoint]) -> tuple[list[str], list[Belonging], float]:
+    """The protocol as a step runs it, on profiles that hold nothing else; the root of each touchpoint."""
     step = Step(0, 1, RULES, MemoryStore())
     identity = step._identity
+    roots = []
     started_s = time.process_time()
     for touchpoint in touchpoints:
         first, cause = touchpoint.identifiers[0], touchpoint.message_id
@@ -260,47 +168,71 @@ def _identify(touchpoints: Sequence[Touchpoint]) -> float:
             identity.claim(actor, first, cause)
         identity.link(actor, touchpoint.identifiers, cause)
         step._deliver_local()
-    return time.process_time() - started_s
+        roots.append(actor.identifier)
+    return roots, identity.belongings, time.process_time() - started_s
 
 
-def _take(taken: Sequence[Taken], touchpoints: Sequence[Touchpoint]) -> float:
-    heads = {root: Profile([root]) for root in {entry.root for entry in taken}}
-    actors = {root: Actor(root, head) for root, head in heads.items()}
-    work = [
-        (actors[entry.root], heads[entry.root], touchpoint)
-        for entry, touchpoint in zip(taken, touchpoints, strict=True)
-    ]
-    profiles = Profiles(RULES)
-    take = profiles.take
-    started_s = time.process_time()
-    for number, (actor, profile, touchpoint) in enumerate(work):
-        if touchpoint.digest not in actor.journal:
-            take(actor, profile, touchpoint, 0)
-        if number % BATCH_RECORDS == 0:
-            profiles.changed = Changed()
-    return time.process_time() - started_s
+def _take(touchpoints: Sequence[Touchpoint], roots: Sequence[str]) -> Pass:
+    """Every touchpoint entered at its root, a new `Changed` for every batch."""
+    actors = {root: Actor(root, root, Profile([root])) for root in set(roots)}
+    profiles, done = Profiles(RULES), Pass()
+    for at in range(0, len(touchpoints), BATCH_RECORDS):
+        batch = [
+            (actors[root], t)
+            for root, t in zip(roots[at:], touchpoints[at : at + BATCH_RECORDS], strict=False)
+        ]
+        profiles.changed = Changed()
+        entered = []
+        started_s = time.process_time()
+        for actor, touchpoint in batch:
+            if touchpoint.digest not in actor.journal:
+                assert actor.profile is not None
+                entered.append((actor, profiles.take(actor, actor.profile, touchpoint, 0)))
+        done.spent_s += time.process_time() - started_s
+        done.changed.append(profiles.changed)
+        done.touched.append({actor.identifier: actor for actor, _ in batch})
+        done.owners += [(actor.profile_id, session_id_of(s)) for actor, s in entered if s is not None]
+    return done
 
 
-def _stitch(taken: Sequence[Taken]) -> float:
+def _without_cart(touchpoint: Touchpoint) -> Touchpoint:
+    return Touchpoint(
+        touchpoint.message_id, touchpoint.digest, touchpoint.channel, touchpoint.occurred_ms,
+        touchpoint.arrival_ms, touchpoint.is_late, touchpoint.was_clamped, touchpoint.identifiers, None,
+        touchpoint.value,
+    )  # fmt: skip
+
+
+def _stitch(touchpoints: Sequence[Touchpoint], owners: Sequence[tuple[str, str]]) -> float:
     ids = stitched_ids(Catalog.embedded())
+    encoded = [owner_bytes(*owner) for owner in owners]
     started_s = time.process_time()
-    for _, profile_id, touchpoint, session_id in taken:
-        suffix = stitched_suffix(profile_id, session_id, touchpoint.arrival_ms, touchpoint.is_late)
-        stitch(touchpoint.value, ids[touchpoint.channel], suffix)
+    for touchpoint, owner in zip(touchpoints, encoded, strict=False):
+        stitch(touchpoint.value, ids[touchpoint.channel], owner, touchpoint.arrival_ms, touchpoint.is_late)
     return time.process_time() - started_s
 
 
-def _drain(batches: Iterable[Iterable[object]]) -> float:
-    started_s = time.process_time()
-    for batch in batches:
-        list(batch)
-    return time.process_time() - started_s
+def _next_timers(touched: dict[str, Actor]) -> None:
+    profiles = Profiles(RULES)
+    for actor in touched.values():
+        assert actor.profile is not None
+        profiles.next_timer(actor.profile)
 
 
-def _pack(batches: Sequence[Effects]) -> float:
+def _write(touched: dict[str, Actor]) -> None:
+    changes: list[Change] = []
+    for actor in touched.values():
+        write_parts(actor, changes)
+
+
+def _pack(effects: Effects) -> None:
+    changelog_batch(effects.changes, {}, timestamp_ms=0, limit_bytes=16 << 20)
+    for rows in effects.outputs.values():
+        list(pack(rows, 0))
+
+
+def _timed(work: Callable[[T], object], inputs: Sequence[T]) -> float:
     started_s = time.process_time()
-    for effects in batches:
-        changelog_batch(effects.changes, {}, timestamp_ms=0, limit_bytes=16 << 20)
-        for rows in effects.outputs.values():
-            list(pack(rows, 0))
+    for each in inputs:
+        work(each)
     return time.process_time() - started_s

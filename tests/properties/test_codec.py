@@ -22,11 +22,11 @@ from schemas.codec import (
     encode,
     encode_touchpoint,
     frame,
+    owner_bytes,
     read_commerce,
     read_head,
     read_identifiers,
     stitch,
-    stitched_suffix,
     unframe,
     without_logical_types,
 )
@@ -194,14 +194,14 @@ def test_stitching_appends_and_changes_nothing(
     """Touchpoint bytes plus suffix are the stitched record fastavro writes of both together."""
     record = data.draw(touchpoints(channel))
     subject = f"touchpoints.stitched.{channel}"
-    suffix = stitched_suffix(profile_id, session_id, stitched_ms, is_late)
     added = {
         "profile_id": profile_id,
         "session_id": session_id,
         "stitched_at": stitched_ms,
         "is_late": is_late,
     }
-    stitched = stitch(encode_touchpoint(record), CATALOG.id_of(subject), suffix)
+    owner = owner_bytes(profile_id, session_id)
+    stitched = stitch(encode_touchpoint(record), CATALOG.id_of(subject), owner, stitched_ms, is_late)
     assert stitched == by_fastavro(subject, record | added)
 
 

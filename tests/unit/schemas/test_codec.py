@@ -17,12 +17,12 @@ from schemas.codec import (
     encode,
     encode_touchpoint,
     frame,
+    owner_bytes,
     read_commerce,
     read_head,
     read_identifiers,
     schema_id_of,
     stitch,
-    stitched_suffix,
     unframe,
 )
 from tests.unit.schemas.records import EARLIEST_MS, LATEST_MS, long_spelled, schema_of, touchpoint
@@ -292,7 +292,7 @@ class TestStitching:
     def test_a_stitched_record_is_the_touchpoint_and_more(self) -> None:
         """The producer's bytes stay as they were; what is added is read as fields."""
         value = encode_touchpoint(touchpoint())
-        stitched = stitch(value, 200, stitched_suffix("profile", None, 1_700_000_000_500, True))
+        stitched = stitch(value, 200, owner_bytes("profile", None), 1_700_000_000_500, True)
         assert stitched.startswith(b"\0\0\0\0\xc8" + value[5:])
         subject, record = decode(stitched)
         added = {name: record.pop(name) for name in ("profile_id", "session_id", "stitched_at", "is_late")}
