@@ -319,44 +319,56 @@ def _check_fields(value: bytes, start: int, kinds: bytes) -> None:
     is_ascii = value[start:].isascii()
     length: i64 = len(value)
     at: i64 = start
+    fields: i64 = len(kinds)
+    field: i64 = 0
     try:
-        for kind in kinds:
+        while field < fields:
             branch: i64 = value[at]
             at += 1
             if not branch:
-                continue
-            if kind == _TEXT and branch == 2:
-                size: i64 = value[at]
-                begin = at + 1
-                if size > 127:
-                    size = size & 127 | value[begin] << 7
-                    begin += 1
-                    # Three bytes and more: a text of 8 KiB, or one spelled oddly.
-                    if size > 16383:
-                        at = read_text(value, at)[1]
-                        continue
-                at = begin + (size >> 1)
-                if size & 1 or at > length:
-                    raise unreadable("a length that leaves the record")
-                if not is_ascii:
-                    value[begin:at].decode()
+                pass
+            elif branch == 2 and kinds[field] == _TEXT:
+                at = _text_end(value, at, is_ascii)
             else:
-                at = _field_end(value, at - 1, kind)
-        at = _text_map_end(value, at) if value[at] else at + 1
+                at = _field_end(value, at - 1, kinds[field])
+            field += 1
+        at = _text_map_end(value, at, is_ascii) if value[at] else at + 1
     except (IndexError, UnicodeDecodeError) as error:
         raise unreadable("the fields behind the head") from error
     if at != length:
         raise unreadable("bytes behind the record")
 
 
-def _text_map_end(value: bytes, at: int) -> int:
+def _text_end(value: bytes, at: i64, is_ascii: bool) -> i64:
+    """Where a string ends; its UTF-8 is checked, unless all of the record is known to be ASCII."""
+    size: i64 = value[at]
+    begin = at + 1
+    if size > 127:
+        size = size & 127 | value[begin] << 7
+        begin += 1
+        # Three bytes and more: a text of 8 KiB, or one spelled oddly.
+        if size > 16383:
+            return read_text(value, at)[1]
+    end = begin + (size >> 1)
+    if size & 1 or end > len(value):
+        raise unreadable("a length that leaves the record")
+    if not is_ascii:
+        value[begin:end].decode()
+    return end
+
+
+def _text_map_end(value: bytes, start: i64, is_ascii: bool) -> i64:
     """Where a map of strings ends, its UTF-8 checked."""
+    at = start
     while True:
-        count, at = read_count(value, at)
+        count, following = read_count(value, at)
+        at = following
         if not count:
             return at
-        for _ in range(2 * count):
-            _, at = read_text(value, at)
+        strings: i64 = 2 * count
+        while strings:
+            at = _text_end(value, at, is_ascii)
+            strings -= 1
 
 
 def _field_end(value: bytes, at: int, kind: int) -> int:

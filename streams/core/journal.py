@@ -45,10 +45,7 @@ class Journal:
         needle: bytes = _needle(digest)
         if _holds(self.tail, needle):
             return True
-        for part in self.parts:
-            if _holds(part, needle):
-                return True
-        return False
+        return any(_holds(part, needle) for part in self.parts)
 
     def rows(self) -> list[Row]:
         """Entries in arrival order."""
