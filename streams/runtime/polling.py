@@ -1,8 +1,7 @@
 """The aiokafka consumer in Faust's consumer thread: batches by task out of what was fetched, seeks, reports.
 
-Its options differ from Faust's: read_committed; a task assignor; short fetches, because a fetch that waits holds up
-every partition that is not part of it; and an error instead of a silent jump when an input was trimmed. Must not know
-what is done with a batch.
+Its options differ from Faust's: read_committed; a task assignor; our own fetches (see `fetching`); and an error
+instead of a silent jump when an input was trimmed. Must not know what is done with a batch.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -23,6 +22,7 @@ from faust.types import TP
 from streams.runtime.assignor import TaskAssignor, UnequalTopics
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import Record
+from streams.runtime.fetching import Fetching, FetchPace, end_wait
 from streams.runtime.group_patience import be_patient
 from streams.runtime.metrics import Phase
 from streams.runtime.task import Pace
@@ -61,43 +61,25 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     consumer: Any
     """The `BatchConsumer` this thread works for."""
-    _sent_ms: dict[TopicPartition, tuple[Any, int]]
-    _woken: asyncio.Event
+    _fetching: Fetching
+    _wakeable: asyncio.Future[None] | None = None
+    _is_woken = False
 
     async def on_start(self) -> None:
-        """Starts the consumer, and times its fetches."""
-        self._sent_ms = {}
-        self._woken = asyncio.Event()
+        """Starts the consumer, with our own fetches."""
         await super().on_start()
         consumer = self._ensure_consumer()
-        if self.consumer.wiring.traits.is_patience_needed:
+        wiring: Wiring = self.consumer.wiring
+        if wiring.traits.is_patience_needed:
             be_patient(consumer)
-        fetcher = consumer._fetcher
-        # A partition whose task is busy committing must not hold up the fetches of all others (stock: 0.1 s).
-        fetcher._prefetch_backoff = 0
-        self._time_fetches(fetcher)
-
-    def _time_fetches(self, fetcher: Any) -> None:
-        """Remembers, with each end offset the broker shows, when the fetch that showed it was *sent*.
-
-        aiokafka's own `last_poll_timestamp` is when the answer came: a record that arrived in between would be taken
-        for read.
-        """
-        stock = fetcher._proc_fetch_request
-
-        async def timed(assignment: Any, node_id: int, request: Any) -> bool:
-            asked = [TopicPartition(topic, p) for topic, ps in request.topics for p, *_ in ps]
-            states = {tp: assignment.state_value(tp) for tp in asked}
-            for state in states.values():
-                state.timestamp = None
-            sent_ms = time.time_ns() // 1_000_000
-            has_new = await stock(assignment, node_id, request)
-            for tp, state in states.items():
-                if state.timestamp is not None:
-                    self._sent_ms[tp] = (assignment, sent_ms)
-            return cast(bool, has_new)
-
-        fetcher._proc_fetch_request = timed
+        pace = FetchPace(
+            most_bytes=FETCH_BYTES,
+            each_bytes=max(wiring.pace.batch_bytes, 1024 * 1024),
+            wait_ms=wiring.traits.fetch_wait_ms,
+            # Twice while a task rests: what its next batch takes is then no older than half of that.
+            gap_s=wiring.pace.poll_s / 2,
+        )
+        self._fetching = await Fetching.in_place_of_stock(consumer, pace)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         conf = self.app.conf
@@ -111,9 +93,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
-            max_partition_fetch_bytes=max(wiring.pace.batch_bytes, 1024 * 1024),
-            fetch_max_bytes=FETCH_BYTES,
-            fetch_max_wait_ms=wiring.traits.fetch_wait_ms,
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
@@ -125,107 +104,97 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def wake(self) -> None:
         """Ends a poll that is waiting. From any thread."""
-        self.thread_loop.call_soon_threadsafe(self._woken.set)
+        self.thread_loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        self._is_woken = True
+        if self._wakeable is not None:
+            end_wait(self._wakeable)
 
     async def take(
-        self, wanted: Mapping[int, Collection[TP]], *, pace: Pace, inputs: Collection[str], wait_s: float
+        self, wanted: Mapping[int, Collection[str]], *, pace: Pace, inputs: Collection[str], wait_s: float
     ) -> dict[int, Taken]:
-        """For each task what has been fetched for it, bounded by the pace; waits only while there is nothing at all."""
+        """For each task what has been fetched of its wanted topics, bounded by the pace; waits only while there is
+        nothing at all."""
         return cast(
             dict[int, Taken], await self.call_thread(self._take, wanted, pace, inputs=inputs, wait_s=wait_s)
         )
 
     async def _take(
-        self, wanted: Mapping[int, Collection[TP]], pace: Pace, *, inputs: Collection[str], wait_s: float
+        self, wanted: Mapping[int, Collection[str]], pace: Pace, *, inputs: Collection[str], wait_s: float
     ) -> dict[int, Taken]:
-        fetcher = self._ensure_consumer()._fetcher
+        subscriptions = self._ensure_consumer()._subscription
         if not self.consumer.flow_active:
             return {}
         taken = {partition: Taken() for partition in wanted}
-        with fetcher._subscriptions.fetch_context():
-            if wait_s > 0 and not any(tp in fetcher._records for tps in wanted.values() for tp in tps):
-                await self._wait_for_records(fetcher, wait_s, is_wakeable=True)
-            self._woken.clear()
+        # Tells aiokafka's heartbeat that somebody polls.
+        with subscriptions.fetch_context():
+            if subscriptions.reassignment_in_progress:
+                await subscriptions.wait_for_assignment()
+            if wait_s > 0 and not any(self._fetching.ready(at, topics) for at, topics in wanted.items()):
+                await self._wait_for_records(wait_s, is_wakeable=True)
+            self._is_woken = False
             deadline_s = time.monotonic() + pace.poll_s
             while True:
-                for partition, tps in wanted.items():
-                    await self._take_for(fetcher, tps, pace=pace, into=taken[partition])
-                behind = [tps for partition, tps in wanted.items() if not taken[partition].is_full]
+                self._take_all(wanted, pace, into=taken)
                 left_s = deadline_s - time.monotonic()
                 # A fetch may bring but one small batch of each partition; a commit costs more than the next fetch.
-                if left_s <= 0 or not any(self._is_behind(fetcher, tps) for tps in behind):
+                if left_s <= 0 or not self._is_worth_waiting(wanted, taken):
                     break
                 # Not to be woken: a task that became free can wait for the others' batches to fill.
-                await self._wait_for_records(fetcher, left_s, is_wakeable=False)
-            for partition, tps in wanted.items():
-                taken[partition].caught_up = self._caught_up(
-                    fetcher, [tp for tp in tps if tp.topic in inputs]
-                )
+                await self._wait_for_records(left_s, is_wakeable=False)
+        for partition, topics in wanted.items():
+            caught_up = self._fetching.caught_up(partition, topics)
+            taken[partition].caught_up = {topic: at for topic, at in caught_up.items() if topic in inputs}
         return taken
 
-    @staticmethod
-    def _is_behind(fetcher: Any, tps: Iterable[TP]) -> bool:
-        """True if the broker has shown records of these partitions that were not taken."""
-        assignment = fetcher._subscriptions.subscription.assignment
-        for tp in tps:
-            state = assignment.state_value(tp)
-            if state is not None and state.has_valid_position and state.position < (state.highwater or 0):
-                return True
-        return False
+    def _is_worth_waiting(self, wanted: Mapping[int, Collection[str]], taken: Mapping[int, Taken]) -> bool:
+        return any(
+            not taken[partition].is_full and self._fetching.is_behind(partition, topics)
+            for partition, topics in wanted.items()
+        )
 
-    async def _wait_for_records(self, fetcher: Any, wait_s: float, *, is_wakeable: bool) -> None:
-        waiter = fetcher._create_fetch_waiter()
-        woken = [asyncio.ensure_future(self._woken.wait())] if is_wakeable else []
-        await asyncio.wait([waiter, *woken], timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-        for wait in woken:
-            wait.cancel()
-        if waiter.done():
-            waiter.result()
-        else:
-            waiter.cancel()
+    async def _wait_for_records(self, wait_s: float, *, is_wakeable: bool) -> None:
+        if is_wakeable and self._is_woken:
+            return
+        # Made by aiokafka, so that it can hand us what is wrong with the group.
+        waiter = self._ensure_consumer()._fetcher._create_fetch_waiter()
+        timer = self.thread_loop.call_later(wait_s, end_wait, waiter)
+        if is_wakeable:
+            self._wakeable = waiter
+        try:
+            await waiter
+        finally:
+            self._wakeable = None
+            timer.cancel()
 
-    async def _take_for(self, fetcher: Any, tps: Collection[TP], *, pace: Pace, into: Taken) -> None:
+    def _take_all(
+        self, wanted: Mapping[int, Collection[str]], pace: Pace, *, into: Mapping[int, Taken]
+    ) -> None:
+        # It never suspends, so the time of this thread is its own.
+        with self.consumer.wiring.metrics.phase(Phase.POLL):
+            for partition, topics in wanted.items():
+                self._take_for(partition, topics, pace=pace, into=into[partition])
+
+    def _take_for(self, partition: int, topics: Collection[str], *, pace: Pace, into: Taken) -> None:
         # In the order of fetching, so that no topic of the task starves another.
-        for tp in [tp for tp in fetcher._records if tp in tps]:
+        for topic in self._fetching.ready(partition, topics):
             room = pace.batch_records - into.count
-            into.is_full = room <= 0 or into.size_bytes >= pace.batch_bytes
-            if into.is_full:
-                return
-            # Without a timeout it never suspends, so the time of this thread is its own.
-            with self.consumer.wiring.metrics.phase(Phase.POLL):
-                records = (await fetcher.fetched_records({tp}, timeout=0, max_records=room)).get(tp)
+            if room <= 0 or into.size_bytes >= pace.batch_bytes:
+                break
+            records = self._fetching.take(topic, partition, room=room)
             if records:
-                into.records.setdefault(tp.topic, []).extend(records)
+                into.records.setdefault(topic, []).extend(records)
                 into.count += len(records)
-                into.size_bytes += sum([record.serialized_value_size for record in records])
+                into.size_bytes += sum([len(record.value) for record in records if record.value is not None])
         into.is_full = into.count >= pace.batch_records or into.size_bytes >= pace.batch_bytes
 
-    def _caught_up(self, fetcher: Any, tps: Iterable[TP]) -> dict[str, int]:
-        """Input topic -> when the fetch was sent that showed an end we have reached."""
-        assignment = fetcher._subscriptions.subscription.assignment
-        reached: dict[str, int] = {}
-        for tp in tps:
-            state = assignment.state_value(tp)
-            sent_with, sent_ms = self._sent_ms.get(tp, (None, 0))
-            if state is None or sent_with is not assignment or not state.has_valid_position:
-                continue
-            if state.position >= state.highwater:
-                reached[tp.topic] = sent_ms
-        return reached
-
-    async def lags(self, tps: Iterable[TP]) -> dict[int, int]:
+    async def lags(self) -> dict[int, int]:
         """Records in Kafka that were not taken, by partition; where the broker has told."""
-        return cast(dict[int, int], await self.call_thread(self._lags, list(tps)))
+        return cast(dict[int, int], await self.call_thread(self._lags))
 
-    async def _lags(self, tps: Iterable[TP]) -> dict[int, int]:
-        assignment = self._ensure_consumer()._fetcher._subscriptions.subscription.assignment
-        found: dict[int, int] = {}
-        for tp in tps:
-            state = assignment.state_value(tp)
-            if state is not None and state.highwater is not None and state.has_valid_position:
-                lag = max(0, state.highwater - state.position)
-                found[tp.partition] = found.get(tp.partition, 0) + lag
-        return found
+    async def _lags(self) -> dict[int, int]:
+        return self._fetching.lags()
 
     async def report(self, positions: Mapping[TP, int]) -> None:
         """Commits positions to the group. They decide nothing, so a refusal is no failure."""
@@ -257,3 +226,4 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             consumer.seek(tp, beginnings[tp] if offset is None else offset)
         for tp, offset in positions.items():
             consumer.seek(TopicPartition(*tp), offset)
+        self._fetching.seeked()

@@ -25,6 +25,7 @@ from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.polling import ConsumerThread, Taken
 from streams.runtime.task import Turn
 from streams.runtime.wiring import Wiring
+from streams.runtime.worker import spare_garbage_collector
 
 __all__ = ["BatchConsumer", "BatchProducer", "BatchTransport"]
 
@@ -96,12 +97,7 @@ class BatchConsumer(driver.Consumer):
         self, ready: Sequence[int], hearing: Collection[int], *, wait_s: float
     ) -> dict[int, Taken]:
         topics = self.wiring.topics
-        wanted = {
-            partition: {
-                TP(topic, partition) for topic in (topics.read if partition in hearing else topics.inputs)
-            }
-            for partition in ready
-        }
+        wanted = {partition: topics.read if partition in hearing else topics.inputs for partition in ready}
         inputs = frozenset(topics.inputs) if self.wiring.is_live else frozenset()
         try:
             return await self._thread.take(wanted, pace=self.wiring.pace, inputs=inputs, wait_s=wait_s)
@@ -147,6 +143,7 @@ class BatchConsumer(driver.Consumer):
         """Restores the tasks before anything is fetched for them."""
         partitions = sorted({tp.partition for tp in assigned})
         await self._shards.assign(partitions)
+        spare_garbage_collector()
         self.last_tasks = tuple(partitions)
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -188,7 +185,7 @@ class BatchConsumer(driver.Consumer):
         now_s = time.monotonic()
         if now_s - self._lag_at >= LAG_EVERY_S and self.flow_active:
             self._lag_at = now_s
-            for partition, lag in (await self._thread.lags(self.assignment())).items():
+            for partition, lag in (await self._thread.lags()).items():
                 self.wiring.metrics.lag(partition, lag)
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 from typing import Any
@@ -12,7 +13,7 @@ import faust
 from streams.runtime.ending import ExitCode
 from streams.runtime.metrics import Metrics
 
-__all__ = ["Stopping", "Worker", "run", "set_up_logging"]
+__all__ = ["Stopping", "Worker", "run", "set_up_logging", "spare_garbage_collector"]
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,12 @@ _NOISE = {
     "aiokafka": logging.ERROR,
     "aiokafka.consumer.group_coordinator": logging.CRITICAL,
 }
+
+
+YOUNG_OBJECTS = 50_000
+"""How many more objects than before start a collection. State is containers that live on and are in no cycle: looking
+through them every 700 (stock) costs 2-4 us a touchpoint and finds nothing. What cycles there are (tracebacks, a
+rebalance's futures) wait a little longer, a few MB at most."""
 
 
 class Stopping:
@@ -78,6 +85,14 @@ def run(app: Any, *, stopping: Stopping, metrics: Metrics) -> int:
     if os.environ.get("THROUGHLINE_BENCH"):
         print(metrics.bench_line(), flush=True)
     return code
+
+
+def spare_garbage_collector() -> None:
+    """Leaves out of all collections to come what is there now: modules, and state that was restored."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 10, 10)
 
 
 def set_up_logging(log_level: str) -> None:

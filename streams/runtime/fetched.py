@@ -1,0 +1,110 @@
+"""What a fetch brought for one partition: record batches, opened one by one as their records are taken.
+
+Leaves out what aborted transactions wrote, control records, and what lies before the position. Knows the record
+format through aiokafka's compiled reader only; must not know tasks or connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
+
+__all__ = ["Fetched", "KafkaRecord"]
+
+_NO_HEADERS: tuple[tuple[str, bytes], ...] = ()
+
+
+class KafkaRecord(msgspec.Struct, frozen=True, gc=False):
+    """A record as it was read. A third of the cost of aiokafka's own, and nothing for the garbage collector."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = _NO_HEADERS
+
+
+class Fetched:
+    """Records of one partition, to be taken in order and in pieces; `position` is the offset behind the last taken."""
+
+    __slots__ = ("_aborted", "_at", "_batches", "_end", "_excluded", "_open", "_tp", "position")
+
+    def __init__(
+        self, tp: TopicPartition, data: bytes, *, position: int, aborted: Iterable[tuple[int, int]] = ()
+    ) -> None:
+        self.position = position
+        self._tp = tp
+        self._batches: Any = MemoryRecords(data)
+        # The first to begin stands last, to be popped.
+        self._aborted = sorted(aborted, key=lambda transaction: transaction[1], reverse=True)
+        self._excluded: set[int] = set()
+        self._open: list[KafkaRecord] = []
+        self._at = 0
+        self._end = position
+
+    @property
+    def is_empty(self) -> bool:
+        """True when everything was taken."""
+        return self._at == len(self._open) and not self._batches.has_next()
+
+    def take(self, room: int) -> list[KafkaRecord]:
+        """The next records, up to so many. Raises CorruptRecordException."""
+        taken: list[KafkaRecord] = []
+        while len(taken) < room and not self.is_empty:
+            if self._at == len(self._open):
+                self._open_next()
+            piece = self._open[self._at : self._at + room - len(taken)]
+            self._at += len(piece)
+            taken += piece
+            is_rest_open = self._at < len(self._open)
+            self.position = piece[-1].offset + 1 if is_rest_open else self._end
+        return taken
+
+    def _open_next(self) -> None:
+        batch = self._batches.next_batch()
+        if not batch.validate_crc():
+            raise CorruptRecordException(f"the checksum of a record batch is wrong: {self._tp}")
+        self._open = self._records_of(batch) if self._is_to_be_read(batch) else []
+        self._at = 0
+        # Not what the last record says: compaction may have removed that one.
+        self._end = batch.next_offset
+
+    def _records_of(self, batch: Any) -> list[KafkaRecord]:
+        topic, partition = self._tp
+        records = [
+            KafkaRecord(
+                topic,
+                partition,
+                record.offset,
+                record.timestamp,
+                record.key,
+                record.value,
+                record.headers or _NO_HEADERS,
+            )
+            for record in batch
+        ]
+        if records and records[0].offset < self.position:
+            # A broker begins at the batch that holds the position.
+            return [record for record in records if record.offset >= self.position]
+        return records
+
+    def _is_to_be_read(self, batch: Any) -> bool:
+        """False for control batches, and for those of transactions that the broker says were aborted."""
+        producer: int | None = batch.producer_id
+        if producer is None or not (batch.is_transactional or batch.is_control_batch):
+            return not batch.is_control_batch
+        while self._aborted and self._aborted[-1][1] <= batch.base_offset:
+            self._excluded.add(self._aborted.pop()[0])
+        if batch.is_control_batch:
+            if ControlRecord.parse(next(batch).key) == ABORT_MARKER:
+                self._excluded.discard(producer)
+            return False
+        return producer not in self._excluded
