@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
-from streams.core.carts import episode_id_of, holds, is_abandoned, is_open, items_left
+from streams.core.carts import PURCHASED, Episode, episode_id_of, holds, is_abandoned, is_open, items_left
 from streams.core.rules import Rules
 from streams.core.sessions import content_uuid
-from streams.core.shapes import PURCHASED, Action, Episode
+from streams.core.shapes import Action
 
 TRIGGER: Final = "abandoned_cart"
 STEP: Final = 1

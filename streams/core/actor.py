@@ -11,10 +11,11 @@ from typing import Any, Final, Protocol
 import msgspec
 from mypy_extensions import mypyc_attr
 
+from streams.core.carts import Episode
 from streams.core.journal import Journal
 from streams.core.messages import Waiting
 from streams.core.sessions import Session, content_uuid
-from streams.core.shapes import NEVER, Action, Alias, CartEntry, Episode, Root
+from streams.core.shapes import NEVER, Action, Alias, CartEntry, Root
 
 CACHED_ACTORS: Final = 100_000
 _NAMESPACE: Final = b"throughline/profile"
@@ -156,7 +157,8 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
 def _stored(profile: Profile, journal: Journal) -> Root:
     return Root(
         profile.members, profile.revision, profile.last_ms, profile.last_digest,
-        [session.row() for session in profile.sessions], profile.episodes, profile.actions, profile.late,
+        [session.row() for session in profile.sessions], [episode.row() for episode in profile.episodes],
+        profile.actions, profile.late,
         profile.proposal, profile.waiting, profile.merged_ms, profile.arrived_ms, profile.found_ms,
         journal.first, len(journal.parts), journal.tail,
     )  # fmt: skip
@@ -196,7 +198,8 @@ def _profile(head: Root) -> Profile:
     profile.revision = head.revision
     profile.last_ms, profile.last_digest = head.last_ms, head.last_digest
     profile.sessions = [Session(*row) for row in head.sessions]
-    profile.episodes, profile.actions = head.episodes, head.actions
+    profile.episodes = [Episode(*row) for row in head.episodes]
+    profile.actions = head.actions
     profile.late, profile.proposal, profile.waiting = head.late, head.proposal, head.waiting
     profile.merged_ms, profile.arrived_ms, profile.found_ms = head.merged_ms, head.arrived_ms, head.found_ms
     return profile

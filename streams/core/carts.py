@@ -7,9 +7,11 @@ step serves both a touchpoint that comes last and the whole history again, so th
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from streams.core.journal import Row
 from streams.core.rules import Rules
-from streams.core.shapes import EMPTIED, EXPIRED, OPEN, PURCHASED, CartEntry, Episode, Item
+from streams.core.shapes import CartEntry, EpisodeRow, Item
 
 ADDED: Final = 1
 REMOVED: Final = 2
@@ -24,6 +26,76 @@ COMMERCE_OF: Final = {
     "Order Completed": ORDERED,
 }
 """By Segment's event name; every other event leaves the cart as it is."""
+
+
+OPEN: Final = "open"
+PURCHASED: Final = "purchased"
+EMPTIED: Final = "emptied"
+EXPIRED: Final = "expired"
+"""How an episode stands or ended."""
+
+
+@mypyc_attr(acyclic=True)
+class Episode:
+    """From the touchpoint that fills an empty cart to the one that empties it.
+
+    `due_ms` is the end of the owner's first silence, as far as known; `left` is what lay in the cart then, set once a
+    later touchpoint shows that the silence was long enough; `arrived_ms` is when the last of what filled it until then
+    arrived; `is_given_up` while an action for it is due. Times in epoch ms.
+    """
+
+    __slots__ = (
+        "arrived_ms", "cart_id", "currency", "digest", "due_ms", "end_digest", "ended_by", "ended_ms", "is_given_up",
+        "items", "last_by", "left", "left_by", "opened_by", "opened_ms", "outcome", "revenue_micros", "updated_ms",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        opened_ms: int,
+        digest: int,
+        opened_by: str,
+        cart_id: str | None,
+        items: tuple[Item, ...],
+        currency: str | None,
+        updated_ms: int,
+        due_ms: int,
+        left: tuple[Item, ...] | None = None,
+        left_by: str = "",
+        outcome: str = OPEN,
+        ended_ms: int = 0,
+        ended_by: str | None = None,
+        end_digest: int = 0,
+        revenue_micros: int | None = None,
+        last_by: str = "",
+        arrived_ms: int = 0,
+        is_given_up: bool = False,
+    ) -> None:
+        self.opened_ms = opened_ms
+        self.digest = digest
+        self.opened_by = opened_by
+        self.cart_id = cart_id
+        self.items = items
+        self.currency = currency
+        self.updated_ms = updated_ms
+        self.due_ms = due_ms
+        self.left = left
+        self.left_by = left_by
+        self.outcome = outcome
+        self.ended_ms = ended_ms
+        self.ended_by = ended_by
+        self.end_digest = end_digest
+        self.revenue_micros = revenue_micros
+        self.last_by = last_by
+        self.arrived_ms = arrived_ms
+        self.is_given_up = is_given_up
+
+    def row(self) -> EpisodeRow:
+        """What is stored of it: the arguments of the constructor."""
+        return (
+            self.opened_ms, self.digest, self.opened_by, self.cart_id, self.items, self.currency, self.updated_ms,
+            self.due_ms, self.left, self.left_by, self.outcome, self.ended_ms, self.ended_by, self.end_digest,
+            self.revenue_micros, self.last_by, self.arrived_ms, self.is_given_up,
+        )  # fmt: skip
 
 
 def episode_id_of(episode: Episode) -> str:

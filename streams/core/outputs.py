@@ -18,12 +18,12 @@ from schemas.decision_writer import (
 )
 from streams.core.actions import CANCELLED, DUE, RECOVERED, STEP, TRIGGER
 from streams.core.actor import Actor, profile_id_of
-from streams.core.carts import episode_id_of, value_micros
+from streams.core.carts import EMPTIED, OPEN, PURCHASED, Episode, episode_id_of, value_micros
 from streams.core.identity import Belonging
 from streams.core.profile import RETRACTED, Changed
 from streams.core.rules import Rules
 from streams.core.sessions import Session, session_id_of
-from streams.core.shapes import EMPTIED, OPEN, PURCHASED, Action, Episode, Item
+from streams.core.shapes import Action, Item
 
 Output = tuple[bytes, bytes]
 ABANDONED: Final = "abandoned"

@@ -11,17 +11,25 @@ from typing import Final
 from streams.core import carts as cart_rules
 from streams.core.actions import DUE, decide, review, undecided
 from streams.core.actor import Actor, Profile
-from streams.core.carts import advance, episode_id_of, episodes_of, holds, is_moved_by, is_open, touched_ms
+from streams.core.carts import (
+    EXPIRED,
+    OPEN,
+    Episode,
+    advance,
+    episode_id_of,
+    episodes_of,
+    holds,
+    is_moved_by,
+    is_open,
+    touched_ms,
+)
 from streams.core.journal import ORDERED, OTHER, Row
 from streams.core.rules import LATE_MS, Rules
 from streams.core.sessions import Session, extend, insert, reconcile, session_id_of, sessions_of
 from streams.core.shapes import (
-    EXPIRED,
     NEVER,
-    OPEN,
     Action,
     CartEntry,
-    Episode,
 )
 from streams.core.touchpoint import Touchpoint
 
@@ -222,7 +230,7 @@ class Profiles:
         for episode in profile.episodes:
             known = before.pop(_place(episode), None)
             episode.is_given_up = known is not None and known.is_given_up
-            if known != episode:
+            if known is None or known.row() != episode.row():
                 self.changed.gone_carts.pop(_place(episode), None)
                 self.changed.carts[_place(episode)] = (actor, episode)
         for place, episode in before.items():

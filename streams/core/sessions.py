@@ -6,11 +6,16 @@ Akidau et al. 2015, with a gap by channel). Owns that rule; must not know profil
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from hashlib import sha1
 from struct import Struct
 from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
+
+try:
+    # The interpreter's own: OpenSSL's looks its algorithm up anew for every digest, four times the cost.
+    from _sha1 import sha1  # type: ignore[import-not-found]  # no stub
+except ImportError:
+    from hashlib import sha1
 
 from streams.core.journal import ORDERED, Row
 from streams.core.shapes import SessionRow

@@ -13,12 +13,7 @@ from streams.core.messages import Waiting
 
 NEVER: Final = -4_611_686_018_427_387_904
 SessionRow = tuple[int, int, int, int, int, bytes, int, int, bool]
-"""A session as it is stored: the fields of `sessions.Session` in order."""
-
-OPEN: Final = "open"
-PURCHASED: Final = "purchased"
-EMPTIED: Final = "emptied"
-EXPIRED: Final = "expired"
+"""A session as it is stored: the arguments of `sessions.Session` in order."""
 
 
 class Item(msgspec.Struct, gc=False, array_like=True, frozen=True):
@@ -45,32 +40,11 @@ class CartEntry(msgspec.Struct, gc=False, array_like=True, frozen=True):
     arrived_ms: int = 0
 
 
-class Episode(msgspec.Struct, gc=False, array_like=True):
-    """From the touchpoint that fills an empty cart to the one that empties it.
-
-    `due_ms` is the end of the owner's first silence, as far as known; `left` is what lay in the cart then, set once a
-    later touchpoint shows that the silence was long enough; `arrived_ms` is when the last of what filled it until then
-    arrived; `is_given_up` while an action for it is due. Times in epoch ms.
-    """
-
-    opened_ms: int
-    digest: int
-    opened_by: str
-    cart_id: str | None
-    items: tuple[Item, ...]
-    currency: str | None
-    updated_ms: int
-    due_ms: int
-    left: tuple[Item, ...] | None = None
-    left_by: str = ""
-    outcome: str = OPEN
-    ended_ms: int = 0
-    ended_by: str | None = None
-    end_digest: int = 0
-    revenue_micros: int | None = None
-    last_by: str = ""
-    arrived_ms: int = 0
-    is_given_up: bool = False
+EpisodeRow = tuple[
+    int, int, str, str | None, tuple[Item, ...], str | None, int, int, tuple[Item, ...] | None, str, str, int,
+    str | None, int, int | None, str, int, bool,
+]  # fmt: skip
+"""An episode as it is stored: the fields of `carts.Episode` in order."""
 
 
 class Action(msgspec.Struct, gc=False, array_like=True):
@@ -106,7 +80,7 @@ class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     last_ms: int
     last_digest: int
     sessions: list[SessionRow]
-    episodes: list[Episode]
+    episodes: list[EpisodeRow]
     actions: list[Action]
     late: dict[int, int]
     proposal: str
