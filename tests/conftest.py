@@ -32,9 +32,21 @@ def require(kind: str, reason: str) -> NoReturn:
     pytest.skip(f"{kind}: {reason}")
 
 
+def stale_extensions(root: Path) -> list[str]:
+    """Compiled modules that are older than their source: what would run is not what is read."""
+    found = []
+    for extension in (*root.glob("schemas/*.so"), *root.glob("streams/*/*.so")):
+        source = extension.with_name(extension.name.partition(".")[0] + ".py")
+        if not source.exists() or source.stat().st_mtime > extension.stat().st_mtime:
+            found.append(str(source.relative_to(root)))
+    return sorted(found)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Choose one seed for the whole run; xdist's workers inherit it through the environment."""
+    if stale := stale_extensions(REPOSITORY):
+        pytest.exit(f"compiled before it was changed: {', '.join(stale)}; `make setup` compiles anew", 4)
     seed = os.environ.setdefault(SEED, str(random.SystemRandom().randrange(2**31)))
     if getattr(config.option, "hypothesis_seed", None) is None:
         config.option.hypothesis_seed = seed

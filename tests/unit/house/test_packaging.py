@@ -18,7 +18,7 @@ def test_every_file_beside_the_code_is_package_data() -> None:
         str(path.relative_to(REPOSITORY))
         for package in PACKAGES
         for path in (REPOSITORY / package).rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc") and "__pycache__" not in path.parts
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".so") and "__pycache__" not in path.parts
         if not any(fnmatch(path.name, pattern) for pattern in patterns)
     ]
     assert left_out == []
