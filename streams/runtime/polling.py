@@ -24,6 +24,7 @@ from streams.runtime.assignor import TaskAssignor, UnequalTopics
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import Record
 from streams.runtime.group_patience import be_patient
+from streams.runtime.heartbeats import beat_while_assigned
 from streams.runtime.metrics import Phase
 from streams.runtime.task import Pace
 from streams.runtime.wiring import Wiring
@@ -40,6 +41,7 @@ class Taken:
     """What one poll took for one task."""
 
     records: dict[str, list[Record]] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
     caught_up: dict[str, int] = field(default_factory=dict)
     count: int = 0
     size_bytes: int = 0
@@ -72,6 +74,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         if self.consumer.wiring.traits.is_patience_needed:
             be_patient(consumer)
+        beat_while_assigned(consumer)
         fetcher = consumer._fetcher
         # A partition whose task is busy committing must not hold up the fetches of all others (stock: 0.1 s).
         fetcher._prefetch_backoff = 0
@@ -169,7 +172,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         assignment = fetcher._subscriptions.subscription.assignment
         for tp in tps:
             state = assignment.state_value(tp)
-            if state is not None and state.has_valid_position and state.position < (state.highwater or 0):
+            # Behind the last stable offset nothing can be read: a transaction is open there.
+            if state is not None and state.has_valid_position and state.position < (state.lso or 0):
                 return True
         return False
 
@@ -194,6 +198,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             # Without a timeout it never suspends, so the time of this thread is its own.
             with self.consumer.wiring.metrics.phase(Phase.POLL):
                 records = (await fetcher.fetched_records({tp}, timeout=0, max_records=room)).get(tp)
+            # Also without records: markers of transactions, and what was aborted, are behind us now.
+            state = fetcher._subscriptions.subscription.assignment.state_value(tp)
+            if state is not None and state.has_valid_position:
+                into.positions[tp.topic] = state.position
             if records:
                 into.records.setdefault(tp.topic, []).extend(records)
                 into.count += len(records)
