@@ -191,6 +191,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def _take_for(self, fetcher: Any, tps: Collection[TP], *, pace: Pace, into: Taken) -> None:
         # In the order of fetching, so that no topic of the task starves another.
         for tp in [tp for tp in fetcher._records if tp in tps]:
+            if not self.consumer.flow_active or fetcher._subscriptions.reassignment_in_progress:
+                # Whoever asked was overtaken by a rebalance; until positions are set anew, aiokafka may go by its own
+                # and find none.
+                return
             room = pace.batch_records - into.count
             into.is_full = room <= 0 or into.size_bytes >= pace.batch_bytes
             if into.is_full:

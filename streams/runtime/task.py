@@ -203,14 +203,20 @@ class Tasks:
     held: dict[int, Task] = field(default_factory=dict)
     parked: dict[int, Task] = field(default_factory=dict)
     """Given up in the rebalance under way; taken up again if they come back and nobody wrote meanwhile."""
+    _moving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _is_closed: bool = False
 
     async def assign(self, partitions: Iterable[int]) -> None:
         """Takes tasks over: as they were parked, or restored. Ends the process if the state cannot be restored.
 
         Whatever fails here must end the process: the group believes that the tasks are being worked on.
         """
+        async with self._moving:
+            if not self._is_closed:
+                await self._assign(sorted(partitions))
+
+    async def _assign(self, wanted: Sequence[int]) -> None:
         started_s = time.perf_counter()
-        wanted = sorted(partitions)
         kept = await self._unchanged(wanted)
         await self._let_go([partition for partition in self.parked if partition not in kept])
         missing = [partition for partition in wanted if partition not in kept]
@@ -229,9 +235,11 @@ class Tasks:
         hit(Point.PARKED)
 
     async def close(self) -> None:
-        """Gives everything up for good: nothing is in flight any more."""
-        await self.park_all()
-        await self._let_go(list(self.parked))
+        """Gives everything up for good; a restore under way comes to its end first."""
+        self._is_closed = True
+        async with self._moving:
+            await self.park_all()
+            await self._let_go(list(self.parked))
 
     async def drain(self) -> None:
         """Waits for all commits under way."""
