@@ -62,7 +62,7 @@ def two_workers(world: World, *options: str) -> tuple[WorkerProcess, WorkerProce
 def test_the_tasks_of_a_killed_worker_run_elsewhere_within_15_s(world: World) -> None:
     """The group gives it up after its session, the successor fences it and restores.
 
-    Seen to fail with worker.session_s at 45, Faust's default: 46 s.
+    Seen to fail with a session of 45 s: 44.9 s.
     """
     first, second, moved = two_workers(world)
     forget(first)
@@ -74,7 +74,7 @@ def test_the_tasks_of_a_killed_worker_run_elsewhere_within_15_s(world: World) ->
 
 
 def test_a_clean_stop_hands_over_within_3_s(world: World) -> None:
-    """It leaves the group instead of falling silent. Seen to fail without the leaving: after a session, 6 s."""
+    """It leaves the group instead of falling silent. Seen to fail without the leaving: 5.8 s, after a session."""
     first, second, moved = two_workers(world)
     forget(first)
     stopped_s = time.monotonic()
@@ -82,7 +82,7 @@ def test_a_clean_stop_hands_over_within_3_s(world: World) -> None:
     ended_s = time.monotonic() - stopped_s
     took_s = turns(first, moved) - stopped_s
     print(f"a clean stop hands over after {took_s:.1f} s (bar: 3), having ended after {ended_s:.1f} s")
-    assert took_s < 6.0
+    assert took_s < 4.5
     assert second.complaints == []
 
 
@@ -112,7 +112,7 @@ def test_tasks_stay_where_they_are_and_shares_are_even(world: World) -> None:
 def test_a_revoked_task_finishes_its_batch(world: World, seed: int) -> None:
     """Workers come and go in the middle of work, none is killed: everything once, and nobody is fenced.
 
-    Seen to fail when a rebalance does not wait for commits: the old owner is fenced by the new one and ends.
+    Seen to fail when `drain` does not wait: who stops in the middle of a commit ends with exit code 1.
     """
     rnd = random.Random(seed)
     records = inputs(6000, rnd)
@@ -133,22 +133,21 @@ def test_a_revoked_task_finishes_its_batch(world: World, seed: int) -> None:
 
 
 def test_a_worker_with_a_name_keeps_its_tasks_over_a_restart(world: World) -> None:
-    """Killed and started again within its session: the same tasks, and the others do not notice.
+    """Killed and started again within its session: the same tasks, at once, and the others do not notice.
 
-    Seen to fail when the name is not handed on: the tasks go to the other worker.
+    Seen to fail when the name is not handed on to the consumer: it waits for the end of its own old session.
     """
-    first, second, moved = (
-        world.start_worker("--tells-turns", "--instance-id", "one"),
-        world.start_worker("--tells-turns", "--instance-id", "two"),
-        set[int](),
-    )
+    options = ("--tells-turns", "--session-s", "30")
+    first = world.start_worker(*options, "--instance-id", "one")
+    second = world.start_worker(*options, "--instance-id", "two")
     moved = settled_share(first, second)
     second.kill()
     started_s = time.monotonic()
-    again = world.start_worker("--tells-turns", "--instance-id", "two")
+    again = world.start_worker(*options, "--instance-id", "two")
     assert set(again.restored(len(moved))) == moved
     took_s = turns(again, moved) - started_s
     print(f"a named worker goes on {took_s:.1f} s after its restart")
+    assert took_s < 20.0
     forget(first)
     deadline_s = time.monotonic() + 1.0
     while time.monotonic() < deadline_s:
