@@ -72,6 +72,13 @@ class Fleet:
             if part is not None:
                 part.signal(number)
 
+    def pid(self, name: str) -> int:
+        """The process of a worker as it runs now."""
+        with self._lock:
+            part = self._slots[name].part
+            assert part is not None
+            return part.pid
+
     def retire(self, name: str, *, times: int = 1, kill: bool = False) -> int:
         """Stops a worker for good, with so many SIGTERMs; its exit code."""
         with self._lock:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from streams.importer.feeding import Feeder
+from streams.importer.lag import Readers
+from streams.runtime.topics import INPUTS
 from streams.simulator.emit import Emitted, Simulation
 from streams.simulator.options import Options
 from tests.faults.fleet import Fleet
@@ -30,7 +33,8 @@ class Town:
     options: Options
     feeder: Feeder
     emitted: list[Emitted]
-    _fed: int = field(default=0)
+    _readers: Readers
+    _fed: int = 0
 
     def feed(self, share: float) -> None:
         """Writes this share of the day; the last piece of it stays for `finish`."""
@@ -39,6 +43,16 @@ class Town:
             self.feeder.send(record.channel, record.key, record.value, record.arrival_ms)
         self._fed = until
         self.feeder.flush()
+
+    def lag(self) -> int:
+        """Records that are written and not committed as read."""
+        return sum(lag.records for lag in self._readers.measure().worker)
+
+    def is_moving(self) -> bool:
+        """Whether workers commit just now."""
+        before = self._readers.measure().positions()
+        time.sleep(0.1)
+        return self._readers.measure().positions() != before
 
     def finish(self) -> None:
         """Feeds the rest, waits until all is read and every timer has passed; then nothing may be amiss."""
@@ -61,4 +75,9 @@ def town(
             line.bootstrap, line.settings.app.name, PARTITIONS, pace=False, tick_ms=TICK_MS, outputs=()
         ) as feeder,
     ):
-        yield Town(line, fleet, options, feeder, list(Simulation(options).records()))
+        app = line.settings.app.name
+        readers = Readers(line.bootstrap, app, partitions=PARTITIONS, inputs=INPUTS, outputs=())
+        try:
+            yield Town(line, fleet, options, feeder, list(Simulation(options).records()), readers)
+        finally:
+            readers.close()

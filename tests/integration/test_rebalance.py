@@ -163,10 +163,12 @@ def settled_share(first: WorkerProcess, second: WorkerProcess) -> set[int]:
         for worker in (first, second):
             forget(worker)
             time.sleep(1.0)
-            seen = set()
+            seen: set[int] = set()
             while not worker.lines.empty():
-                seen.add(worker.lines.get().get("turn"))
-            shares.append(seen - {None})
+                line = worker.lines.get()
+                if "turn" in line:
+                    seen.add(line["turn"])
+            shares.append(seen)
         if len(shares[0]) == len(shares[1]) == PARTITIONS // 2 and shares[0] | shares[1] == ALL_TASKS:
             return shares[1]
 
