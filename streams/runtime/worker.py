@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 from typing import Any
 
 import faust
@@ -58,6 +59,12 @@ class Worker(faust.Worker):
         await self.stop()
         if self._starting_fut is not None:
             self._starting_fut.cancel()
+
+    def _shutdown_loop(self) -> None:
+        # All is stopped. With its loop the process loses its signal handlers: a second SIGTERM would now look like a
+        # worker that was killed.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        super()._shutdown_loop()
 
     def _setproctitle(self, info: str, *, ident: str = "") -> None:
         """Stock: shows datadir and web port, of which there are none."""
