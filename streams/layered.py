@@ -65,7 +65,9 @@ def _in_words(schema: Mapping[str, Any]) -> str:
     if schema["type"] == "object":
         return "whole numbers by name"
     if "pattern" in schema:
-        return f"text like {schema['default']!r}" if schema["default"] else "an http(s) URL or nothing"
+        if schema["default"]:
+            return f"text like {schema['default']!r}"
+        return "an http(s) URL or nothing" if "http" in schema["pattern"] else "a name or nothing"
     kinds = {"integer": "a whole number", "number": "a number", "string": "text"}
     return kinds[schema["type"]] + _bounds(schema)
 

@@ -26,6 +26,7 @@ NOT_SETTINGS = {
     "THROUGHLINE_SHARED_DATA": "tests: folder of the public data sets",
     "THROUGHLINE_REQUIRE": "tests: what may not be skipped (kafka, data)",
     "THROUGHLINE_SEED": "tests: repeats a run",
+    "THROUGHLINE_FAILPOINTS": "tests: where a worker ends, freezes or fails (streams/runtime/failpoints.py)",
     "THROUGHLINE_BENCH": "benchmarks: a worker prints its figures when it stops",
 }
 
@@ -102,9 +103,28 @@ class Registry(Section):
 class Worker(Section):
     """How a worker reads, commits and reports."""
 
-    # "exactly_once" joins when the transactional commit exists; until then, asking for it is refused, not ignored.
-    processing_guarantee: Literal["at_least_once"] = Field(
-        default="at_least_once", description="What a crash may cause: repeats, which ids make recognisable."
+    processing_guarantee: Literal["auto", "exactly_once", "at_least_once"] = Field(
+        default="auto",
+        description="What a crash may cause: nothing, or repeats, which ids make recognisable; auto: exactly_once on "
+        "a real Kafka, at_least_once on the embedded broker, which has no transactions.",
+    )
+    transaction_timeout_s: int = Field(
+        default=30,
+        ge=5,
+        le=900,
+        description="The broker gives up a transaction after so many seconds, and with it its worker.",
+    )
+    session_s: int = Field(
+        default=6,
+        ge=6,
+        le=1_800,
+        description="The group gives away the tasks of a worker that was silent for so many seconds.",
+    )
+    instance_id: str = Field(
+        default="",
+        pattern=r"^$|^[a-zA-Z0-9][a-zA-Z0-9._-]*$",
+        description="A name only this worker has: restarted within session_s, it keeps its tasks; empty: when it "
+        "stops, they move at once.",
     )
     clock: Literal["live", "replay"] = Field(
         default="live",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import faust
 from faust.tables.manager import TableManager
@@ -15,17 +15,20 @@ from yarl import URL
 
 from streams.runtime.broker_traits import REAL, BrokerTraits
 from streams.runtime.changelog import Changelog
-from streams.runtime.commit import AtLeastOnce, TaskTopics
+from streams.runtime.commit import AtLeastOnce, Commit, TaskTopics
 from streams.runtime.dead_letters import DeadShare
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import EngineFactory
 from streams.runtime.metrics import Metrics
 from streams.runtime.store.memory import MemoryStore
 from streams.runtime.task import Pace, Tasks, Turn
+from streams.runtime.transactions import ExactlyOnce, transactional_producers
 from streams.runtime.transport import BatchConsumer, BatchProducer, BatchTransport
 from streams.runtime.wiring import Wiring
 
-__all__ = ["PipelineApp", "Plan", "build"]
+__all__ = ["Guarantee", "PipelineApp", "Plan", "build"]
+
+Guarantee = Literal["exactly_once", "at_least_once"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,9 @@ class Plan:
     max_dead_share: float = 0.5
     is_live: bool = True
     traits: BrokerTraits = REAL
+    guarantee: Guarantee = "exactly_once"
+    transaction_timeout_s: int = 30
+    instance_id: str = ""
 
 
 class _NoTables(TableManager):
@@ -52,6 +58,13 @@ class _NoTables(TableManager):
 
 class PipelineApp(faust.App):
     """A Faust app that keeps nothing on disk."""
+
+    tasks: Tasks
+
+    async def on_stop(self) -> None:
+        """What is being committed is committed; then the tasks are let go, and only then the group hears of it."""
+        await super().on_stop()
+        await self.tasks.close()
 
     def _create_directories(self) -> None:
         """No tables, so no directories for them."""
@@ -66,20 +79,15 @@ def build(
 ) -> Any:
     """The app, ready to be run by a worker.
 
-    Delivery: at least once; see `streams.runtime.commit.AtLeastOnce` for what can double and how it is removed.
+    Delivery: as planned; see `streams.runtime.transactions.ExactlyOnce`, or `streams.runtime.commit.AtLeastOnce` for
+    what can double and how it is removed.
     """
     app = PipelineApp(plan.name, **_faust_settings(plan))
-    tasks = Tasks(
+    tasks = app.tasks = Tasks(
         make_engine=make_engine,
         make_store=MemoryStore,
         changelog=Changelog(plan.bootstrap_servers, plan.topics.changelog),
-        commit=AtLeastOnce(
-            lambda: cast(BatchProducer, app.producer).client,
-            plan.topics,
-            note=lambda partition, positions: cast(BatchConsumer, app.consumer).note(partition, positions),
-            metrics=metrics,
-            changelog_batch_bytes=plan.traits.changelog_batch_bytes,
-        ),
+        commit=_commit(app, plan, metrics=metrics),
         inputs=frozenset(plan.topics.inputs),
         dead_share=DeadShare(plan.max_dead_share),
         metrics=metrics,
@@ -99,6 +107,24 @@ def build(
     return app
 
 
+def _commit(app: Any, plan: Plan, *, metrics: Metrics) -> Commit:
+    if plan.guarantee == "exactly_once":
+        return ExactlyOnce(
+            transactional_producers(plan.bootstrap_servers, transaction_timeout_s=plan.transaction_timeout_s),
+            plan.topics,
+            group=plan.name,
+            metrics=metrics,
+            changelog_batch_bytes=plan.traits.changelog_batch_bytes,
+        )
+    return AtLeastOnce(
+        lambda: cast(BatchProducer, app.producer).client,
+        plan.topics,
+        note=lambda partition, positions: cast(BatchConsumer, app.consumer).note(partition, positions),
+        metrics=metrics,
+        changelog_batch_bytes=plan.traits.changelog_batch_bytes,
+    )
+
+
 def _add_agent(app: Any, topics: TaskTopics, *, tasks: Tasks) -> None:
     touchpoints = app.topic(
         *topics.read, key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw"
@@ -106,7 +132,7 @@ def _add_agent(app: Any, topics: TaskTopics, *, tasks: Tasks) -> None:
 
     @app.agent(touchpoints, name="profiles")  # type: ignore[untyped-decorator]  # Faust's decorators have no types
     async def keep_profiles(turns: AsyncIterator[Turn]) -> None:
-        """Decode, stitch, sessionize, carts, actions: one pure step a turn. Delivery: at least once, see `build`."""
+        """Decode, stitch, sessionize, carts, actions: one pure step a turn. Delivery: as planned, see `build`."""
         async for turn in turns:
             tasks.take(turn)
 
@@ -120,6 +146,7 @@ def _faust_settings(plan: Plan) -> dict[str, Any]:
         "broker": _urls(plan),
         "broker_session_timeout": plan.traits.session_s,
         "broker_heartbeat_interval": plan.traits.heartbeat_s,
+        "consumer_group_instance_id": plan.instance_id or None,
         "broker_request_timeout": 40.0,
         # What Faust does at this interval is, here, to report positions to the group.
         "broker_commit_interval": 0.1,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from schemas.catalog import Catalog
-from streams.agents.app import Plan, build
+from streams.agents.app import Guarantee, Plan, build
 from streams.core.rules import Rules
 from streams.core.step import Step
 from streams.runtime.broker_traits import BrokerTraits, traits_of
@@ -17,7 +18,11 @@ from streams.runtime.topics import CHANGELOG, DEAD_LETTERS, INBOX, INPUTS
 from streams.runtime.worker import Stopping, run, set_up_logging
 from streams.settings import Settings
 
-__all__ = ["plan_of", "rules_of", "start_worker"]
+__all__ = ["NoTransactions", "guarantee_of", "plan_of", "rules_of", "start_worker"]
+
+
+class NoTransactions(ValueError):
+    """The broker cannot give the guarantee that was asked for."""
 
 
 def plan_of(settings: Settings, traits: BrokerTraits) -> Plan:
@@ -31,8 +36,22 @@ def plan_of(settings: Settings, traits: BrokerTraits) -> Plan:
         pace=Pace(worker.batch_records, worker.batch_bytes, worker.poll_ms / 1000),
         max_dead_share=worker.max_dead_share,
         is_live=worker.clock == "live",
-        traits=traits,
+        # The embedded broker's sessions are what its rebalances take.
+        traits=replace(traits, session_s=worker.session_s) if traits.has_transactions else traits,
+        guarantee=guarantee_of(worker.processing_guarantee, traits),
+        transaction_timeout_s=worker.transaction_timeout_s,
+        instance_id=worker.instance_id,
     )
+
+
+def guarantee_of(asked: str, traits: BrokerTraits) -> Guarantee:
+    """What a worker on this broker promises. Raises NoTransactions rather than promise less than was asked."""
+    if asked == "exactly_once" and not traits.has_transactions:
+        raise NoTransactions(
+            "worker.processing_guarantee is exactly_once, but the embedded broker has no transactions; use a real "
+            "Kafka (throughline kafka start), or leave it at auto"
+        )
+    return "exactly_once" if traits.has_transactions and asked != "at_least_once" else "at_least_once"
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -64,7 +83,7 @@ def engine_factory(settings: Settings) -> EngineFactory:
 
 
 def start_worker(settings: Settings) -> int:
-    """Runs one worker until it is told to stop. Returns its exit code."""
+    """Runs one worker until it is told to stop. Returns its exit code. Raises NoTransactions."""
     set_up_logging(settings.worker.log_level)
     traits = asyncio.run(traits_of(settings.kafka.bootstrap_servers))
     metrics = Metrics()

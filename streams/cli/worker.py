@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from streams.cli import context, panels
+from streams.cli.errors import ExitCode, Failure
 
 
 def register(app: typer.Typer) -> None:
@@ -16,10 +17,14 @@ def run_worker(ctx: typer.Context) -> None:
     """Process touchpoints: stitch, sessionize, act. SIGTERM and SIGINT stop it in good order.
 
     Exit codes: 0 stopped as asked · 1 broken · 3 the broker no longer has what the worker needs ·
-    4 too many dead letters.
+    4 too many dead letters · 5 fenced: its tasks are another worker's by now, start it again.
 
     Example: throughline --settings deploy/throughline.toml worker
     """
-    from streams.agents.start import start_worker
+    from streams.agents.start import NoTransactions, start_worker
 
-    raise typer.Exit(start_worker(context.settings(ctx)))
+    try:
+        code = start_worker(context.settings(ctx))
+    except NoTransactions as error:
+        raise Failure(str(error), ExitCode.USAGE) from None
+    raise typer.Exit(code)

@@ -34,12 +34,26 @@ class BrokerTraits:
     changelog_batch_bytes: int
     is_patience_needed: bool
     """See `group_patience`."""
+    has_transactions: bool
 
 
 REAL = BrokerTraits(
-    6.0, 1.0, fetch_wait_ms=50, changelog_batch_bytes=16 * 1024 * 1024 - 4096, is_patience_needed=False
+    6.0,
+    1.0,
+    fetch_wait_ms=50,
+    changelog_batch_bytes=16 * 1024 * 1024 - 4096,
+    is_patience_needed=False,
+    has_transactions=True,
 )
-EMBEDDED = BrokerTraits(4.0, 0.5, fetch_wait_ms=20, changelog_batch_bytes=2_500_000, is_patience_needed=True)
+EMBEDDED = BrokerTraits(
+    4.0,
+    0.5,
+    fetch_wait_ms=20,
+    changelog_batch_bytes=2_500_000,
+    is_patience_needed=True,
+    # It answers the requests, and shows everything to everybody.
+    has_transactions=False,
+)
 """Rebalances take as long as a session less 1 s; new data does not end a fetch that waits; batches larger than half of
 what it keeps are lost."""
 

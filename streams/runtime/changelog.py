@@ -19,7 +19,7 @@ from streams.runtime.batches import pack_one
 from streams.runtime.engine import Change, Record, Store
 from streams.runtime.plan import PLAN_KEY, Plan, read_again
 
-__all__ = ["OFFSETS_KEY", "Changelog", "ChangelogTruncated", "Restored", "changelog_batch"]
+__all__ = ["OFFSETS_KEY", "Changelog", "ChangelogTruncated", "Restored", "changelog_batch", "changelog_rows"]
 
 OFFSETS_KEY = b"\x00offsets"
 """The runtime's own key: msgpack {topic: next offset}, for every input topic and the inbox. The core never sees it."""
@@ -47,17 +47,16 @@ class Restored:
     plan: Plan | None = None
 
 
+def changelog_rows(changes: Iterable[Change], positions: Mapping[str, int]) -> list[Change]:
+    """All changes of one commit, the end of its plan, and the positions they stand for."""
+    return [*changes, (PLAN_KEY, None), (OFFSETS_KEY, msgspec.msgpack.encode(positions))]
+
+
 def changelog_batch(
-    changes: Iterable[Change],
-    positions: Mapping[str, int],
-    *,
-    timestamp_ms: int,
-    limit_bytes: int,
-    is_transactional: bool = False,
+    changes: Iterable[Change], positions: Mapping[str, int], *, timestamp_ms: int, limit_bytes: int
 ) -> Any:
-    """All changes of one commit and the positions they stand for, as one batch. Raises BatchTooLarge."""
-    rows = [*changes, (PLAN_KEY, None), (OFFSETS_KEY, msgspec.msgpack.encode(positions))]
-    return pack_one(rows, timestamp_ms, limit_bytes=limit_bytes, is_transactional=is_transactional)
+    """The same as one batch, which the broker appends whole or not at all. Raises BatchTooLarge."""
+    return pack_one(changelog_rows(changes, positions), timestamp_ms, limit_bytes=limit_bytes)
 
 
 class Changelog:

@@ -16,10 +16,11 @@ from streams.runtime.batches import BATCH_BYTES, pack, pack_one, pack_with_heade
 from streams.runtime.changelog import changelog_batch
 from streams.runtime.dead_letters import dead_rows
 from streams.runtime.engine import Effects
+from streams.runtime.failpoints import Point, hit
 from streams.runtime.metrics import Metrics, Phase
 from streams.runtime.plan import PLAN_KEY, Plan
 
-__all__ = ["AtLeastOnce", "Commit", "NotePositions", "TaskTopics"]
+__all__ = ["AtLeastOnce", "Batches", "Commit", "Fenced", "NotePositions", "TaskTopics", "packed"]
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,10 @@ class TaskTopics:
         return (*self.inputs, self.inbox)
 
 
+class Fenced(Exception):
+    """The broker no longer takes anything from this owner of a task: somebody else has it, or it was too slow."""
+
+
 class Commit(Protocol):
     """Writes effects and the positions they stand for. Any exception from it has to end the process."""
 
@@ -61,6 +66,24 @@ class Commit(Protocol):
     async def close(self, partition: int) -> None:
         """The task is given up; nothing of it is in flight."""
         ...
+
+    def resume(self, partition: int, positions: Mapping[str, int]) -> None:
+        """The task reads on from here: those who watch lag may have been told less."""
+        ...
+
+
+def packed(
+    effects: Effects, topics: TaskTopics, *, partition: int, timestamp_ms: int, is_transactional: bool
+) -> Iterator[tuple[str, int, Any]]:
+    """Outputs, dead letters and inbox of one step, as whole record batches."""
+    for topic, rows in effects.outputs.items():
+        for batch in pack(rows, timestamp_ms, is_transactional=is_transactional):
+            yield topic, partition, batch
+    for batch in pack_with_headers(dead_rows(effects.dead), timestamp_ms, is_transactional=is_transactional):
+        yield topics.dead, partition, batch
+    for receiver, messages in effects.inbox.items():
+        for batch in pack(messages, timestamp_ms, is_transactional=is_transactional):
+            yield topics.inbox, receiver, batch
 
 
 class AtLeastOnce:
@@ -102,6 +125,10 @@ class AtLeastOnce:
     async def close(self, partition: int) -> None:
         """Nothing is held for a task."""
 
+    def resume(self, partition: int, positions: Mapping[str, int]) -> None:
+        """A report is refused during a rebalance, and lost with a crash."""
+        self._note(partition, positions)
+
     async def commit(
         self, partition: int, effects: Effects, *, positions: Mapping[str, int], plan: Plan
     ) -> int:
@@ -115,27 +142,27 @@ class AtLeastOnce:
                 timestamp_ms=timestamp_ms,
                 limit_bytes=self._changelog_batch_bytes,
             )
-            batches = list(self._packed(partition, effects, timestamp_ms=timestamp_ms))
+            batches = list(
+                packed(
+                    effects,
+                    self._topics,
+                    partition=partition,
+                    timestamp_ms=timestamp_ms,
+                    is_transactional=False,
+                )
+            )
+        hit(Point.PACKED)
         if batches:
             planned = pack_one([(PLAN_KEY, plan.encode())], timestamp_ms, limit_bytes=BATCH_BYTES)
             await self._send([(self._topics.changelog, partition, planned)])
+            hit(Point.PLANNED)
             await self._send(batches)
+            hit(Point.SENT)
         [appended] = await self._send([(self._topics.changelog, partition, changes)])
+        hit(Point.COMMITTED)
         self._note(partition, positions)
         self._warn_if_truncated(appended)
         return int(appended.offset) + int(changes.record_count())
-
-    def _packed(
-        self, partition: int, effects: Effects, *, timestamp_ms: int
-    ) -> Iterator[tuple[str, int, Any]]:
-        for topic, rows in effects.outputs.items():
-            for batch in pack(rows, timestamp_ms):
-                yield topic, partition, batch
-        for batch in pack_with_headers(dead_rows(effects.dead), timestamp_ms):
-            yield self._topics.dead, partition, batch
-        for receiver, messages in effects.inbox.items():
-            for batch in pack(messages, timestamp_ms):
-                yield self._topics.inbox, receiver, batch
 
     async def _send(self, batches: Batches) -> list[Any]:
         producer = self._producer()

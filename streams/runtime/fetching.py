@@ -133,6 +133,12 @@ class Fetching:
             self._forget(source)
         return records
 
+    def position(self, topic: str, partition: int) -> int | None:
+        """Offset behind what was taken, markers of transactions included; None while nobody has set one."""
+        source = self._sources.get(partition, {}).get(topic)
+        position: int | None = source.state._position if source is not None else None
+        return position
+
     def is_behind(self, partition: int, topics: Collection[str]) -> bool:
         """True if the broker has shown records of these that were not taken."""
         sources = self._sources.get(partition, {})

@@ -24,6 +24,7 @@ from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import Record
 from streams.runtime.fetching import Fetching, FetchPace, end_wait
 from streams.runtime.group_patience import be_patient
+from streams.runtime.heartbeats import beat_while_assigned
 from streams.runtime.metrics import Phase
 from streams.runtime.task import Pace
 from streams.runtime.wiring import Wiring
@@ -40,6 +41,7 @@ class Taken:
     """What one poll took for one task."""
 
     records: dict[str, list[Record]] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
     caught_up: dict[str, int] = field(default_factory=dict)
     count: int = 0
     size_bytes: int = 0
@@ -72,6 +74,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         wiring: Wiring = self.consumer.wiring
         if wiring.traits.is_patience_needed:
             be_patient(consumer)
+        beat_while_assigned(consumer)
         pace = FetchPace(
             most_bytes=FETCH_BYTES,
             each_bytes=max(wiring.pace.batch_bytes, 1024 * 1024),
@@ -178,11 +181,19 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _take_for(self, partition: int, topics: Collection[str], *, pace: Pace, into: Taken) -> None:
         # In the order of fetching, so that no topic of the task starves another.
+        subscriptions = self._ensure_consumer()._fetcher._subscriptions
         for topic in self._fetching.ready(partition, topics):
+            if not self.consumer.flow_active or subscriptions.reassignment_in_progress:
+                # Whoever asked was overtaken by a rebalance.
+                return
             room = pace.batch_records - into.count
             if room <= 0 or into.size_bytes >= pace.batch_bytes:
                 break
             records = self._fetching.take(topic, partition, room=room)
+            # Also without records: markers of transactions, and what was aborted, are behind us now.
+            position = self._fetching.position(topic, partition)
+            if position is not None:
+                into.positions[topic] = position
             if records:
                 into.records.setdefault(topic, []).extend(records)
                 into.count += len(records)

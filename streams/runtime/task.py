@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streams.runtime.changelog import Changelog, ChangelogTruncated, Restored
-from streams.runtime.commit import Commit
+from streams.runtime.commit import Commit, Fenced
 from streams.runtime.dead_letters import DeadShare
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import Effects, Engine, EngineFactory, Record, Store
+from streams.runtime.failpoints import Point, hit
 from streams.runtime.metrics import Metrics, Phase
 from streams.runtime.plan import Plan, PlanLost, plan_of
 
@@ -49,6 +50,9 @@ class Turn:
     """Input topic -> wall epoch-ms of the sending of the fetch that showed nothing is left behind this batch."""
     tenure: int
     """The tenure of the task it was made in; a turn that outlives it comes to nothing."""
+    positions: Mapping[str, int]
+    """Topic -> where to read on behind this batch, for the topics whose position moved. Markers of transactions and
+    what was aborted take offsets too, so that is not always behind the last record, and may move without any."""
 
 
 class Task:
@@ -117,22 +121,28 @@ class Task:
 
     def process(self, turn: Turn) -> Effects:
         """One step of the core. Whatever it raises is a broken invariant: bad records come back as dead letters."""
-        return self._process(turn.records, now_ms=time.time_ns() // 1_000_000, caught_up=turn.caught_up)
+        now_ms = time.time_ns() // 1_000_000
+        return self._process(turn.records, turn.positions, now_ms=now_ms, caught_up=turn.caught_up)
 
     async def carry_out(self, plan: Plan, records: Mapping[str, Sequence[Record]]) -> None:
         """Does the batch that an earlier owner had begun, before anything else."""
-        effects = self._process(records, now_ms=plan.now_ms, caught_up=plan.caught_up)
+        positions = {topic: behind for topic, _, behind in plan.ranges}
+        effects = self._process(records, positions, now_ms=plan.now_ms, caught_up=plan.caught_up)
         await self._commit_then_apply(effects)
 
     def _process(
-        self, records: Mapping[str, Sequence[Record]], *, now_ms: int, caught_up: Mapping[str, int]
+        self,
+        records: Mapping[str, Sequence[Record]],
+        positions: Mapping[str, int],
+        *,
+        now_ms: int,
+        caught_up: Mapping[str, int],
     ) -> Effects:
         with self._metrics.phase(Phase.PROCESS):
             effects = self._engine.process(records, now_ms=now_ms, caught_up=caught_up)
         self._metrics.clock(self.partition, self._engine.timer_clock_ms / 1000)
         self._plan = plan_of(records, now_ms=now_ms, caught_up=caught_up)
-        for topic, batch in records.items():
-            self.positions[topic] = batch[-1].offset + 1
+        self.positions.update(positions)
         return effects
 
     def start_commit(self, effects: Effects, *, on_done: Callable[[], None]) -> None:
@@ -157,6 +167,7 @@ class Task:
         )
         with self._metrics.phase(Phase.APPLY):
             self._store.apply(effects.changes)
+        hit(Point.APPLIED)
         self.changelog_end = end
         self._metrics.committed(time.perf_counter() - started_s)
         for letter in effects.dead:
@@ -164,6 +175,8 @@ class Task:
 
     def _settle(self, done: asyncio.Task[None], *, on_done: Callable[[], None]) -> None:
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if isinstance(error, Fenced):
+            end_process(ExitCode.FENCED, str(error))
         if error is not None:
             # Its outcome is unknown and memory is ahead of the store: only a restore knows what was confirmed.
             end_process(ExitCode.BROKEN, f"task {self.partition}: the commit failed; ending", error=error)
@@ -190,13 +203,22 @@ class Tasks:
     held: dict[int, Task] = field(default_factory=dict)
     parked: dict[int, Task] = field(default_factory=dict)
     """Given up in the rebalance under way; taken up again if they come back and nobody wrote meanwhile."""
+    _moving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _is_closed: bool = False
 
     async def assign(self, partitions: Iterable[int]) -> None:
-        """Takes tasks over: as they were parked, or restored. Ends the process if the state cannot be restored."""
+        """Takes tasks over: as they were parked, or restored. Ends the process if the state cannot be restored.
+
+        Whatever fails here must end the process: the group believes that the tasks are being worked on.
+        """
+        async with self._moving:
+            if not self._is_closed:
+                await self._assign(sorted(partitions))
+
+    async def _assign(self, wanted: Sequence[int]) -> None:
         started_s = time.perf_counter()
-        wanted = sorted(partitions)
         kept = await self._unchanged(wanted)
-        await self._let_go(partition for partition in self.parked if partition not in kept)
+        await self._let_go([partition for partition in self.parked if partition not in kept])
         missing = [partition for partition in wanted if partition not in kept]
         # Restored ones first, and none held before all are there.
         restored = await self._restored(missing)
@@ -209,7 +231,15 @@ class Tasks:
         await self.drain()
         for task in self.held.values():
             task.end_tenure()
-        self.parked, self.held = self.held, {}
+        self.parked, self.held = {**self.parked, **self.held}, {}
+        hit(Point.PARKED)
+
+    async def close(self) -> None:
+        """Gives everything up for good; a restore under way comes to its end first."""
+        self._is_closed = True
+        async with self._moving:
+            await self.park_all()
+            await self._let_go(list(self.parked))
 
     async def drain(self) -> None:
         """Waits for all commits under way."""
@@ -239,15 +269,16 @@ class Tasks:
             if self.parked[partition].changelog_end == ends[partition]
         }
 
-    async def _let_go(self, partitions: Iterable[int]) -> None:
-        for partition in list(partitions):
+    async def _let_go(self, partitions: Collection[int]) -> None:
+        for partition in partitions:
             del self.parked[partition]
-            await self.commit.close(partition)
+        await asyncio.gather(*(self.commit.close(partition) for partition in partitions))
 
     async def _restored(self, partitions: Iterable[int]) -> dict[int, Task]:
         stores = {partition: self.make_store() for partition in partitions}
-        for partition in stores:
-            await self.commit.open(partition)
+        # Fence first, then read: the other way round an earlier owner could still append behind what was read.
+        await asyncio.gather(*(self.commit.open(partition) for partition in stores))
+        hit(Point.OPENED)
         try:
             restored = await self.changelog.restore(stores)
         except ChangelogTruncated as error:
@@ -263,6 +294,7 @@ class Tasks:
             )
             for partition, store in stores.items()
         }
+        hit(Point.RESTORED)
         await asyncio.gather(*(self._carry_out(task, restored[at].plan) for at, task in tasks.items()))
         return tasks
 
@@ -290,4 +322,4 @@ class Tasks:
 
 def _is_void(turn: Turn, effects: Effects) -> bool:
     """True when nothing was read and nothing is to be written."""
-    return not (turn.records or effects.outputs or effects.inbox or effects.changes or effects.dead)
+    return not (turn.positions or effects.outputs or effects.inbox or effects.changes or effects.dead)

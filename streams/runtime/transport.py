@@ -22,6 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams.runtime.ending import ExitCode, end_process
+from streams.runtime.failpoints import Point, hit
 from streams.runtime.polling import ConsumerThread, Taken
 from streams.runtime.task import Turn
 from streams.runtime.wiring import Wiring
@@ -83,11 +84,13 @@ class BatchConsumer(driver.Consumer):
         now_s = time.monotonic()
         for task in ready:
             got = taken.get(task.partition, Taken())
-            if got.records or task.is_due(now_s):
+            if got.positions or task.is_due(now_s):
                 # A full batch means more is waiting: go on at once. Otherwise let the next one fill: commits cost.
                 rest_s = 0.0 if got.is_full else self.wiring.pace.poll_s
                 task.hand_out(now_s, rest_s=rest_s, has_heard=task.partition in hearing)
-                yield self._enveloped(Turn(task, got.records, got.caught_up, tenure=task.tenure))
+                yield self._enveloped(
+                    Turn(task, got.records, got.caught_up, tenure=task.tenure, positions=got.positions)
+                )
 
     def _is_over(self, generation: int) -> bool:
         """True when a rebalance or a stop has begun since: what was taken will be read again."""
@@ -142,14 +145,20 @@ class BatchConsumer(driver.Consumer):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Restores the tasks before anything is fetched for them."""
         partitions = sorted({tp.partition for tp in assigned})
-        await self._shards.assign(partitions)
+        try:
+            await self._shards.assign(partitions)
+        except Exception as error:
+            # aiokafka would log it and go on, with tasks that nobody works on.
+            end_process(ExitCode.BROKEN, f"tasks {partitions} could not be taken over", error=error)
         spare_garbage_collector()
         self.last_tasks = tuple(partitions)
         await super().on_partitions_assigned(assigned, generation_id)
+        hit(Point.ASSIGNED)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finishes the commits in hand, then lets the tasks go."""
         self.stop_flow()
+        hit(Point.REVOKED)
         await self._shards.drain()
         await self.commit()
         await super().on_partitions_revoked(revoked)
@@ -167,8 +176,7 @@ class BatchConsumer(driver.Consumer):
                 others.add(tp)
         await self._thread.go_to(known, others)
         for partition, task in self._shards.held.items():
-            # The group may have been told less: a report is refused during a rebalance, and lost with a crash.
-            self.note(partition, task.positions)
+            self._shards.commit.resume(partition, task.positions)
 
     async def wait_empty(self) -> None:
         """Before a stop or a rebalance: until what is being committed is committed, and reported."""

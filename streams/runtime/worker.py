@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 from typing import Any
 
 import faust
@@ -65,6 +66,12 @@ class Worker(faust.Worker):
         await self.stop()
         if self._starting_fut is not None:
             self._starting_fut.cancel()
+
+    def _shutdown_loop(self) -> None:
+        # All is stopped. With its loop the process loses its signal handlers: a second SIGTERM would now look like a
+        # worker that was killed.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        super()._shutdown_loop()
 
     def _setproctitle(self, info: str, *, ident: str = "") -> None:
         """Stock: shows datadir and web port, of which there are none."""

@@ -1,1 +1,1 @@
-"""What breaks, and what must hold all the same."""
+"""What happens to workers, brokers and connections, on a real Kafka; and that nothing is missing, doubled or wrong."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -18,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streams.agents.app import Plan, build
+from streams.agents.start import guarantee_of
 from streams.runtime.broker_traits import traits_of
-from streams.runtime.commit import AtLeastOnce, TaskTopics
+from streams.runtime.commit import TaskTopics
 from streams.runtime.engine import Batch, Change, Record, Store
 from streams.runtime.metrics import Metrics
 from streams.runtime.task import Pace
@@ -134,25 +133,6 @@ def total(state: Mapping[bytes, bytes]) -> int:
     return sum(int(count) for key, count in state.items() if key.startswith(b"n/"))
 
 
-class DyingCommit(AtLeastOnce):
-    """Kills its own process at a named point of the n-th commit."""
-
-    dies_after: str = ""
-    at_commit: int = 0
-    _sends: int = 0
-
-    async def _send(self, batches: list[tuple[str, int, Any]]) -> list[Any]:
-        sent = await super()._send(batches)
-        is_changelog = bool(batches) and batches[0][0].startswith(CHANGELOG)
-        # A plan is a record, a commit at least the end of a plan and the positions.
-        is_plan = is_changelog and batches[0][2].record_count() == 1
-        self._sends += is_changelog and not is_plan
-        point = "plan" if is_plan else "changelog" if is_changelog else "outputs"
-        if batches and point == self.dies_after and self._sends >= self.at_commit:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return sent
-
-
 def main() -> int:
     """The worker process."""
     parser = argparse.ArgumentParser()
@@ -163,8 +143,9 @@ def main() -> int:
     parser.add_argument("--session-s", type=float, default=0.0)
     parser.add_argument("--step-s", type=float, default=0.0)
     parser.add_argument("--tells-turns", action="store_true")
-    parser.add_argument("--dies-after", choices=("plan", "outputs", "changelog"), default="")
-    parser.add_argument("--at-commit", type=int, default=3)
+    parser.add_argument("--guarantee", default="auto")
+    parser.add_argument("--transaction-timeout-s", type=int, default=30)
+    parser.add_argument("--instance-id", default="")
     options = parser.parse_args()
     set_up_logging("WARNING")
     traits = asyncio.run(traits_of(options.bootstrap))
@@ -178,6 +159,9 @@ def main() -> int:
         partitions=options.partitions,
         pace=Pace(options.batch_records, 1 << 20, 0.01),
         traits=traits,
+        guarantee=guarantee_of(options.guarantee, traits),
+        transaction_timeout_s=options.transaction_timeout_s,
+        instance_id=options.instance_id,
     )
 
     def make_engine(partition: int, store: Store) -> CountingEngine:
@@ -185,11 +169,7 @@ def main() -> int:
             partition, store, suffix=options.suffix, step_s=options.step_s, tells_turns=options.tells_turns
         )
 
-    app = build(plan, make_engine, metrics=metrics, stop=stopping)
-    if options.dies_after:
-        DyingCommit.dies_after, DyingCommit.at_commit = options.dies_after, options.at_commit
-        app.transport.wiring.tasks.commit.__class__ = DyingCommit
-    return run(app, stopping=stopping, metrics=metrics)
+    return run(build(plan, make_engine, metrics=metrics, stop=stopping), stopping=stopping, metrics=metrics)
 
 
 if __name__ == "__main__":

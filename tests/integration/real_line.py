@@ -118,7 +118,7 @@ def delete(admin: AdminClient, names: list[str]) -> None:
     for answer in admin.delete_topics(names, request_timeout=WAIT_S).values():
         answer.result()
     deadline_s = time.monotonic() + WAIT_S
-    while topics.found_on(admin, names):
+    while set(names) & set(admin.list_topics(timeout=WAIT_S).topics):
         assert time.monotonic() < deadline_s, "topics do not go away"
         time.sleep(0.1)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from streams.agents.start import plan_of, rules_of
+import pytest
+
+from streams.agents.start import NoTransactions, guarantee_of, plan_of, rules_of
 from streams.core.rules import Rules
-from streams.runtime.broker_traits import EMBEDDED
+from streams.runtime.broker_traits import EMBEDDED, REAL, BrokerTraits
 from streams.runtime.task import Pace
 from streams.settings import load
 
@@ -30,6 +32,41 @@ def test_the_plan_has_what_the_settings_say() -> None:
     assert (plan.name, plan.bootstrap_servers, plan.partitions) == ("shop", "a:1,b:2", 7)
     assert plan.pace == Pace(10, 2048, 0.05)
     assert (plan.is_live, plan.max_dead_share, plan.traits) == (False, 0.25, EMBEDDED)
+
+
+def test_membership_and_transactions_are_as_set() -> None:
+    """Sessions, instance id and transaction timeout reach a worker on a real broker."""
+    settings = load(
+        None,
+        {
+            "THROUGHLINE_WORKER_SESSION_S": "20",
+            "THROUGHLINE_WORKER_INSTANCE_ID": "worker-1",
+            "THROUGHLINE_WORKER_TRANSACTION_TIMEOUT_S": "7",
+        },
+    )
+    plan = plan_of(settings, REAL)
+    assert (plan.traits.session_s, plan.instance_id, plan.transaction_timeout_s) == (20, "worker-1", 7)
+
+
+@pytest.mark.parametrize(
+    ("asked", "traits", "expected"),
+    [
+        ("auto", REAL, "exactly_once"),
+        ("auto", EMBEDDED, "at_least_once"),
+        ("exactly_once", REAL, "exactly_once"),
+        ("at_least_once", REAL, "at_least_once"),
+        ("at_least_once", EMBEDDED, "at_least_once"),
+    ],
+)
+def test_the_guarantee_is_what_the_broker_can_give(asked: str, traits: BrokerTraits, expected: str) -> None:
+    """Exactly once wherever there are transactions, unless less was asked for."""
+    assert guarantee_of(asked, traits) == expected
+
+
+def test_less_than_was_asked_for_is_refused() -> None:
+    """The embedded broker has no transactions: said at the start, not found out after a crash."""
+    with pytest.raises(NoTransactions, match="the embedded broker has no transactions"):
+        guarantee_of("exactly_once", EMBEDDED)
 
 
 def test_default_settings_are_the_default_rules() -> None:

@@ -72,6 +72,9 @@ class Commits:
     async def close(self, partition: int) -> None:
         self.events.append(f"close {partition}")
 
+    def resume(self, partition: int, positions: Mapping[str, int]) -> None:
+        raise AssertionError("not for the tasks to call")
+
     async def commit(self, partition: int, effects: Any, *, positions: Mapping[str, int], plan: Plan) -> int:
         await self.go.wait()
         if self.fails:
@@ -114,7 +117,8 @@ class House:
         """A turn with records of the input, handed out."""
         task.hand_out(0.0, rest_s=0.0, has_heard=True)
         records = {"in": [FakeRecord("in", task.partition, offset) for offset in offsets]} if offsets else {}
-        return Turn(task, records, {}, tenure=task.tenure)
+        positions = {"in": offsets[-1] + 1} if offsets else {}
+        return Turn(task, records, {}, tenure=task.tenure, positions=positions)
 
 
 async def settle() -> None:
