@@ -14,6 +14,7 @@ COMPILED = (
     "schemas/writer.py",
     "streams/core/actions.py",
     "streams/core/actor.py",
+    "streams/core/arrivals.py",
     "streams/core/carts.py",
     "streams/core/clock.py",
     "streams/core/identifier.py",
@@ -23,6 +24,7 @@ COMPILED = (
     "streams/core/profile.py",
     "streams/core/sessions.py",
     "streams/core/step.py",
+    "streams/core/stitching.py",
     "streams/core/timers.py",
     "streams/core/touchpoint.py",
 )

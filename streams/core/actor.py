@@ -65,7 +65,8 @@ class Profile:
 class Actor:
     """An actor in memory: an alias of `root`, or, with a profile, a root itself.
 
-    A root has its journal and its cart entries, in event-time order, beside the profile.
+    A root has its journal and its cart entries, in event-time order, beside the profile; while it is unsettled, these
+    are ahead of its sessions and carts.
     """
 
     __slots__ = (
@@ -75,6 +76,7 @@ class Actor:
         "has_new_carts",
         "identifier",
         "index",
+        "is_unsettled",
         "journal",
         "key",
         "profile",
@@ -89,6 +91,7 @@ class Actor:
         self.journal = Journal()
         self.carts: list[CartEntry] = []
         self.has_new_carts = False
+        self.is_unsettled = False
         self._profile_id = ""
         self._last_revision = 0
         self.index: dict[str, int] = {}

@@ -47,15 +47,25 @@ class Belonging:
 
 
 class Identity:
-    """The protocol over the actors of one task; `send` delivers to any actor, in order for each receiving task."""
+    """The protocol over the actors of one task; `send` delivers to any actor, in order for each receiving task.
+
+    `settle` works out what an actor has taken in during this batch, before its state changes hands.
+    """
 
     def __init__(
-        self, actors: Actors, identifiers: Identifiers, profiles: Profiles, send: Callable[[Message], None]
+        self,
+        actors: Actors,
+        identifiers: Identifiers,
+        profiles: Profiles,
+        *,
+        send: Callable[[Message], None],
+        settle: Callable[[Actor], None],
     ) -> None:
         self._actors = actors
         self._order = identifiers.order
         self._profiles = profiles
         self._send = send
+        self._settle = settle
         self.now_ms = 0
         self.belongings: list[Belonging] = []
 
@@ -168,6 +178,7 @@ class Identity:
         self._actors.touch(actor)
         waiting, profile.waiting, profile.proposal = profile.waiting, [], ""
         if message.root != actor.identifier:
+            self._settle(actor)
             self._send(Absorb(message.root, actor.identifier, whole(actor), message.cause))
             for member in profile.members:
                 if member != actor.identifier:
@@ -181,6 +192,7 @@ class Identity:
         self._actors.touch(actor)
         child = load(message.child, dict(message.state))
         assert child is not None, "an absorbed profile came without its head"
+        self._settle(actor)
         reserved = set(actor.index)
         self._profiles.absorb(actor, child, self.now_ms)
         for member in _profile(child).members:

@@ -54,7 +54,7 @@ class Changed:
 class Profiles:
     """The rules bound to where changes are noted."""
 
-    __slots__ = ("_abandon_after_ms", "_gaps_ms", "_lateness_ms", "_rules", "changed")
+    __slots__ = ("_abandon_after_ms", "_gaps_ms", "_lateness_ms", "_rules", "changed", "unsettled")
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -62,9 +62,10 @@ class Profiles:
         self._lateness_ms = rules.timer_lateness_ms
         self._abandon_after_ms = rules.abandon_after_ms
         self.changed = Changed()
+        self.unsettled: list[Actor] = []
 
     def take(self, actor: Actor, profile: Profile, touchpoint: Touchpoint, member: int) -> Session | None:
-        """Enter a touchpoint that is not a duplicate; returns its session, None if it is late."""
+        """Enter a touchpoint that is not a duplicate; its session, None if it is late or the actor unsettled."""
         digest, channel, cart = touchpoint.digest, touchpoint.channel, touchpoint.cart
         at_ms, arrival_ms = touchpoint.occurred_ms, touchpoint.arrival_ms
         profile.revision += 1
@@ -80,33 +81,38 @@ class Profiles:
             if cart.kind == cart_rules.ORDERED:
                 kind, revenue = ORDERED, cart.revenue_micros or 0
         actor.journal.append(at_ms, digest, member, channel, kind, revenue)
-        if at_ms > profile.last_ms or (at_ms == profile.last_ms and digest > profile.last_digest):
+        is_last = at_ms > profile.last_ms or (at_ms == profile.last_ms and digest > profile.last_digest)
+        if is_last:
             profile.last_ms, profile.last_digest = at_ms, digest
+        if actor.is_unsettled:
+            return None
+        if is_last:
             session = extend(profile.sessions, at_ms, digest, channel, kind, revenue, self._gaps_ms[channel])
             self.changed.sessions[session_id_of(session)] = (actor, session)
             if cart is not None or (profile.episodes and profile.episodes[-1].outcome == OPEN):
                 self._advance(actor, profile, at_ms, cart)
             return session
-        if cart is not None:
-            actor.carts.sort(key=_order)
-        entry = (at_ms, digest, channel, kind, revenue, self._gaps_ms[channel])
-        self._enter_earlier(actor, profile, entry, is_cart=cart is not None)
-        return next(s for s in profile.sessions if s.started_ms <= at_ms <= s.ended_ms)
-
-    def _enter_earlier(
-        self, actor: Actor, profile: Profile, entry: tuple[int, int, int, int, int, int], *, is_cart: bool
-    ) -> None:
-        """A touchpoint before the last one: most change one session and no cart, the others need the whole journal."""
-        session = insert(profile.sessions, *entry)
-        if session is None:
-            self._rebuild(actor, profile.sessions, profile.episodes)
-            return
-        self.changed.gone_sessions.pop(session_id_of(session), None)
-        self.changed.sessions[session_id_of(session)] = (actor, session)
+        # Before the last one: most change one session and no cart, the others need the whole journal.
+        earlier = insert(profile.sessions, at_ms, digest, channel, kind, revenue, self._gaps_ms[channel])
+        if earlier is not None:
+            self.changed.gone_sessions.pop(session_id_of(earlier), None)
+            self.changed.sessions[session_id_of(earlier)] = (actor, earlier)
         abandon_after_ms = self._abandon_after_ms
-        if is_cart or any(is_moved_by(episode, entry[0], abandon_after_ms) for episode in profile.episodes):
-            before = _by_place(profile.episodes)
-            self._rebuild_carts(actor, before, actor.journal.in_order())
+        if (
+            earlier is None
+            or cart is not None
+            or any(is_moved_by(episode, at_ms, abandon_after_ms) for episode in profile.episodes)
+        ):
+            actor.is_unsettled = True
+            self.unsettled.append(actor)
+        return earlier
+
+    def settle(self, actor: Actor) -> None:
+        """Work out from the whole journal what an unsettled actor's sessions and carts are."""
+        actor.is_unsettled = False
+        profile = _profile(actor)
+        actor.carts.sort(key=_order)
+        self._rebuild(actor, profile.sessions, profile.episodes)
 
     def absorb(self, actor: Actor, other: Actor, now_ms: int) -> None:
         """Take over another profile; the answer is the same in whatever order profiles are absorbed."""

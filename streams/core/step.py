@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from mypy_extensions import mypyc_attr
-
 from schemas.catalog import CHANNELS, Catalog
-from schemas.codec import CodecError, Reason, owner_bytes, stitch
+from schemas.codec import CodecError, Reason
 from streams.core.actor import Actor, Actors, Change, Profile, Store, is_head, load
+from streams.core.arrivals import Arrival, Arrivals, Forwarded
 from streams.core.clock import Clocks
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
@@ -21,9 +20,9 @@ from streams.core.messages import Clock, Message, Touch, decode, encode
 from streams.core.outputs import Output, action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
 from streams.core.rules import Rules
-from streams.core.sessions import session_id_of
+from streams.core.stitching import Stitching
 from streams.core.timers import Timers
-from streams.core.touchpoint import Reader, Record, Touchpoint, stitched_ids, tick_ms
+from streams.core.touchpoint import Reader, Record, stitched_ids, tick_ms
 
 INBOX: Final = "profiles.inbox"
 CHANGELOG: Final = "profiles.changelog"
@@ -60,38 +59,6 @@ class Effects:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-class Forwarded:
-    """The record a touchpoint came in with, when another task forwarded it."""
-
-    __slots__ = ("headers", "key", "offset", "partition", "timestamp", "topic", "value")
-
-    def __init__(self, message: Touch) -> None:
-        self.topic = message.topic
-        self.partition = message.partition
-        self.offset = message.offset
-        self.timestamp = message.timestamp
-        self.key = message.key
-        self.value: bytes | None = message.value
-        self.headers: Sequence[tuple[str, bytes]] = ()
-
-
-_PLACE_BITS: Final = 18
-"""A moment and a place in the batch sort as one number several times faster than as a pair."""
-
-
-@mypyc_attr(acyclic=True)
-class Arrival:
-    """A touchpoint on its way to the actor `to`; the record that brought it here, the message in it if forwarded."""
-
-    __slots__ = ("message", "record", "to", "touchpoint")
-
-    def __init__(self, to: str, touchpoint: Touchpoint, record: Record, message: Touch | None) -> None:
-        self.to = to
-        self.touchpoint = touchpoint
-        self.record = record
-        self.message = message
-
-
 class Step:
     """The state of one task. `process` may be called again once the effects of the call before are committed."""
 
@@ -105,17 +72,17 @@ class Step:
         self._store = store
         self._identifiers = Identifiers(rules.ranks, partitions)
         self._reader = Reader(catalog, self._identifiers, rules)
-        self._stitched_ids = stitched_ids(catalog)
+        self._stitching = Stitching(stitched_ids(catalog))
         self._actors = Actors(store)
         self._profiles = Profiles(rules)
-        self._identity = Identity(self._actors, self._identifiers, self._profiles, self._send)
+        self._identity = Identity(
+            self._actors, self._identifiers, self._profiles, send=self._send, settle=self._settle
+        )
         self._clocks = Clocks(INPUTS, partitions, store.get(_CLOCKS_KEY))
         self._timers = Timers()
         self._local: deque[Message] = deque()
         self._effects = Effects()
-        self._stitched: list[Output] = []
-        self._arrived: list[Arrival] = []
-        self._order: list[int] = []
+        self._arrivals = Arrivals()
         self._restore_timers()
 
     @property
@@ -162,10 +129,7 @@ class Step:
             if records and topic != INBOX and not self._rules.is_replay:
                 # Others appended in the same millisecond may be unread.
                 self._clocks.advance(topic, records[-1].timestamp - 1)
-        # What channels and tasks sent is put in the order in which it happened: most profiles then only ever append.
-        self._order.sort()
-        for order in self._order:
-            arrival = self._arrived[order & (1 << _PLACE_BITS) - 1]
+        for arrival in self._arrivals.in_order():
             try:
                 self._route(arrival)
                 if self._local:
@@ -174,7 +138,7 @@ class Step:
                 raise
             except Exception as error:
                 return _failed(arrival.record, error)
-        return None
+        return self._settle_all()
 
     def _receive_all(
         self, topic: str, records: Sequence[Record], poisoned: Mapping[tuple[str, int], Dead]
@@ -196,9 +160,9 @@ class Step:
     def _begin(self, now_ms: int) -> None:
         """Nothing has happened in this batch yet but that clocks are told."""
         self._effects = Effects()
-        self._stitched = []
-        self._arrived = []
-        self._order = []
+        self._stitching.begin()
+        self._arrivals = Arrivals()
+        self._profiles.unsettled.clear()
         self._local.clear()
         self._profiles.changed = Changed()
         self._identity.belongings = []
@@ -233,11 +197,7 @@ class Step:
             return
         if touchpoint.was_clamped:
             self._count("clamped")
-        self._arrive(touchpoint.identifiers[0], touchpoint, record, None)
-
-    def _arrive(self, to: str, touchpoint: Touchpoint, record: Record, message: Touch | None) -> None:
-        self._order.append(touchpoint.occurred_ms << _PLACE_BITS | len(self._arrived))
-        self._arrived.append(Arrival(to, touchpoint, record, message))
+        self._arrivals.add(Arrival(touchpoint.identifiers[0], touchpoint, record, None))
 
     def _receive_message(self, record: Record) -> None:
         """A record of the inbox."""
@@ -246,7 +206,7 @@ class Step:
         message = decode(record.value)
         if isinstance(message, Touch):
             touchpoint = self._reader.read(message.value, message.timestamp)
-            self._arrive(message.to, touchpoint, record, message)
+            self._arrivals.add(Arrival(message.to, touchpoint, record, message))
         else:
             self._deliver(message)
             self._deliver_local()
@@ -276,7 +236,7 @@ class Step:
                     break
                 actor = self._identity.actor(identifier, touchpoint.message_id)
             if actor.profile is not None:
-                self._take(actor, actor.profile, touchpoint)
+                self._take(actor, actor.profile, arrival)
                 return
             identifier = actor.root
         self._count("forwarded")
@@ -294,8 +254,9 @@ class Step:
             )
         )
 
-    def _take(self, actor: Actor, profile: Profile, touchpoint: Touchpoint) -> None:
+    def _take(self, actor: Actor, profile: Profile, arrival: Arrival) -> None:
         """The root's part: stitch, enter, emit; a duplicate only stitches."""
+        touchpoint = arrival.touchpoint
         first = touchpoint.identifiers[0]
         if first not in actor.index:
             self._identity.claim(actor, first, touchpoint.message_id)
@@ -307,15 +268,28 @@ class Step:
         if touchpoint.is_late:
             self._count("late")
         session = self._profiles.take(actor, profile, touchpoint, actor.index[first])
-        if session is None:
-            owner = owner_bytes(actor.profile_id, None)
-        elif session.owner:
-            owner = session.owner
-        else:
-            owner = session.owner = owner_bytes(actor.profile_id, session_id_of(session))
-        schema_id = self._stitched_ids[touchpoint.channel]
-        value = stitch(touchpoint.value, schema_id, owner, touchpoint.arrival_ms, touchpoint.is_late)
-        self._stitched.append((actor.key, value))
+        is_said = session is not None or touchpoint.is_late
+        if is_said:
+            self._stitching.say(actor, session, touchpoint)
+        if actor.is_unsettled:
+            self._stitching.wait(actor, arrival, is_said=is_said)
+
+    def _settle(self, actor: Actor) -> None:
+        """Work out what an actor's touchpoints of this batch have changed before their like came."""
+        if actor.is_unsettled:
+            self._profiles.settle(actor)
+            self._stitching.settle(actor)
+
+    def _settle_all(self) -> Dead | None:
+        """All actors; the touchpoint that cannot be, if there is one."""
+        for actor in self._profiles.unsettled:
+            try:
+                self._settle(actor)
+            except AssertionError:
+                raise
+            except Exception as error:
+                return _failed(self._stitching.culprit(actor).record, error)
+        return None
 
     def _finish(self, now_ms: int) -> Effects:
         """Timers, then what the batch has changed as records, then the state."""
@@ -325,8 +299,8 @@ class Step:
         for actor in self._actors.dirty():
             if actor.identifier not in held:
                 self._set_timer(actor.identifier)
-        self._count("touchpoints", len(self._arrived))
-        self._emit(STITCHED, self._stitched)
+        self._count("touchpoints", len(self._arrivals.arrived))
+        self._emit(STITCHED, self._stitching.records)
         self._emit(SESSIONS, session_records(changed))
         self._emit(CARTS, cart_records(changed))
         self._emit(ACTIONS, action_records(changed, self._rules))
