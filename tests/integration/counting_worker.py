@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from streams.agents.app import Plan, build
 from streams.runtime.broker_traits import traits_of
@@ -140,17 +140,28 @@ class DyingCommit(AtLeastOnce):
     dies_after: str = ""
     at_commit: int = 0
     _sends: int = 0
+    _planned: ClassVar[set[int]] = set()
 
     async def _send(self, batches: list[tuple[str, int, Any]]) -> list[Any]:
         sent = await super()._send(batches)
-        is_changelog = bool(batches) and batches[0][0].startswith(CHANGELOG)
-        # A plan is a record, a commit at least the end of a plan and the positions.
-        is_plan = is_changelog and batches[0][2].record_count() == 1
-        self._sends += is_changelog and not is_plan
-        point = "plan" if is_plan else "changelog" if is_changelog else "outputs"
-        if batches and point == self.dies_after and self._sends >= self.at_commit:
+        point = self._point_of(*batches[0]) if batches else ""
+        if point == self.dies_after and self._sends >= self.at_commit:
             os.kill(os.getpid(), signal.SIGKILL)
         return sent
+
+    def _point_of(self, topic: str, partition: int, batch: Any) -> str:
+        """Commits without output do not count: they have no plan, and are of tasks that only read what others sent."""
+        if not topic.startswith(CHANGELOG):
+            return "outputs"
+        # A plan is a record, a commit at least the end of a plan and the positions.
+        if batch.record_count() == 1:
+            self._planned.add(partition)
+            return "plan"
+        if partition not in self._planned:
+            return ""
+        self._planned.remove(partition)
+        self._sends += 1
+        return "changelog"
 
 
 def main() -> int:
