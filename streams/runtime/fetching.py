@@ -21,10 +21,11 @@ from typing import Any
 from aiokafka import errors
 from aiokafka.structs import TopicPartition
 
+from streams.runtime.bell import Bell, end_wait
 from streams.runtime.fetch_protocol import Answer, Fetch
 from streams.runtime.fetched import Fetched, KafkaRecord
 
-__all__ = ["FetchPace", "Fetching", "end_wait"]
+__all__ = ["FetchPace", "Fetching"]
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +43,14 @@ class FetchPace:
     each_bytes: int
     """Of one partition."""
     wait_ms: int
-    """How long a broker may hold a request that finds nothing; and, while records wait to be taken, how often the
-    quiet partitions are looked at."""
+    """How long a broker may hold a request that finds nothing."""
     gap_s: float
     """The least time between two requests to a broker, unless a partition is behind."""
+
+    @property
+    def quiet_s(self) -> float:
+        """While records wait to be taken, how often partitions are looked at that had none."""
+        return max(self.gap_s, self.wait_ms / 1000)
 
 
 class _Source:
@@ -93,7 +98,7 @@ class Fetching:
         self._sources: dict[int, dict[str, _Source]] = {}
         self._ready: dict[int, dict[str, _Source]] = {}
         self._led: dict[int, list[_Source]] = {}
-        self._changes: list[asyncio.Future[None]] = []
+        self._bells: dict[int, Bell] = {}
         self._is_led_anew = asyncio.Event()
         self._crash: BaseException | None = None
         self._client.cluster.add_listener(lambda metadata: self._is_led_anew.set())
@@ -185,9 +190,8 @@ class Fetching:
         self._tell_change()
 
     def _tell_change(self) -> None:
-        changes, self._changes = self._changes, []
-        for change in changes:
-            end_wait(change)
+        for bell in self._bells.values():
+            bell.ring()
 
     # -- the loop
 
@@ -259,11 +263,12 @@ class Fetching:
 
     async def _fetch_from(self, node: int, assignment: Any) -> None:
         sent_s, has_brought = -1.0, True
+        bell = self._bells[node] = Bell()
         while assignment.active:
             asked = [source for source in self._led.get(node, ()) if source.is_to_be_asked]
             left_s = self._due_s(asked, sent_s, has_brought=has_brought) - time.monotonic()
             if left_s > 0:
-                await self._change(left_s)
+                await bell.wait(left_s)
                 continue
             sent_s = time.monotonic()
             has_brought = await self._fetch(node, assignment, asked)
@@ -275,22 +280,8 @@ class Fetching:
         if has_brought and any(source.is_behind for source in asked):
             return sent_s
         if self._ready and not any(source.has_flow for source in asked):
-            return sent_s + self._pace.wait_ms / 1000
+            return sent_s + self._pace.quiet_s
         return sent_s + self._pace.gap_s
-
-    async def _change(self, longest_s: float) -> None:
-        """Until there may be more to ask for, or so long."""
-        loop = asyncio.get_running_loop()
-        change = loop.create_future()
-        self._changes.append(change)
-        timer = None
-        if longest_s != float("inf"):
-            timer = loop.call_later(longest_s, end_wait, change)
-        try:
-            await change
-        finally:
-            if timer is not None:
-                timer.cancel()
 
     async def _fetch(self, node: int, assignment: Any, asked: list[_Source]) -> bool:
         """One request and its answer. True if it brought records."""
@@ -366,9 +357,3 @@ class Fetching:
     def _tell_takers(self) -> None:
         for waiter in list(self._waiters):
             end_wait(waiter)
-
-
-def end_wait(waiter: asyncio.Future[None]) -> None:
-    """Lets go of whoever waits."""
-    if not waiter.done():
-        waiter.set_result(None)

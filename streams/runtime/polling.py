@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import aiokafka
 from aiokafka.errors import KafkaError
@@ -20,9 +20,10 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.runtime.assignor import TaskAssignor, UnequalTopics
+from streams.runtime.bell import end_wait
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import Record
-from streams.runtime.fetching import Fetching, FetchPace, end_wait
+from streams.runtime.fetching import Fetching, FetchPace
 from streams.runtime.group_patience import be_patient
 from streams.runtime.heartbeats import beat_while_assigned
 from streams.runtime.metrics import Phase
@@ -32,6 +33,8 @@ from streams.runtime.wiring import Wiring
 __all__ = ["ConsumerThread", "Taken"]
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 FETCH_BYTES = 8 * 1024 * 1024
 
@@ -66,9 +69,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     _fetching: Fetching
     _wakeable: asyncio.Future[None] | None = None
     _is_woken = False
+    _working: set[asyncio.Task[Any]]
 
     async def on_start(self) -> None:
         """Starts the consumer, with our own fetches."""
+        self._working = set()
         await super().on_start()
         consumer = self._ensure_consumer()
         wiring: Wiring = self.consumer.wiring
@@ -114,14 +119,28 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         if self._wakeable is not None:
             end_wait(self._wakeable)
 
+    async def _called(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """What the work returns, done on the thread's loop. Faust's queue for this makes four tasks of a call."""
+        outcome: asyncio.Future[Result] = self.parent_loop.create_future()
+
+        def settle(done: asyncio.Task[Result]) -> None:
+            self._working.discard(done)
+            self.parent_loop.call_soon_threadsafe(_settle, outcome, done)
+
+        def begin() -> None:
+            task = self.thread_loop.create_task(work)
+            self._working.add(task)
+            task.add_done_callback(settle)
+
+        self.thread_loop.call_soon_threadsafe(begin)
+        return await outcome
+
     async def take(
         self, wanted: Mapping[int, Collection[str]], *, pace: Pace, inputs: Collection[str], wait_s: float
     ) -> dict[int, Taken]:
         """For each task what has been fetched of its wanted topics, bounded by the pace; waits only while there is
         nothing at all."""
-        return cast(
-            dict[int, Taken], await self.call_thread(self._take, wanted, pace, inputs=inputs, wait_s=wait_s)
-        )
+        return await self._called(self._take(wanted, pace, inputs=inputs, wait_s=wait_s))
 
     async def _take(
         self, wanted: Mapping[int, Collection[str]], pace: Pace, *, inputs: Collection[str], wait_s: float
@@ -202,14 +221,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def lags(self) -> dict[int, int]:
         """Records in Kafka that were not taken, by partition; where the broker has told."""
-        return cast(dict[int, int], await self.call_thread(self._lags))
+        return await self._called(self._lags())
 
     async def _lags(self) -> dict[int, int]:
         return self._fetching.lags()
 
     async def report(self, positions: Mapping[TP, int]) -> None:
         """Commits positions to the group. They decide nothing, so a refusal is no failure."""
-        await self.call_thread(self._report, positions)
+        await self._called(self._report(positions))
 
     async def _report(self, positions: Mapping[TP, int]) -> None:
         consumer = self._ensure_consumer()
@@ -226,7 +245,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def go_to(self, positions: Mapping[TP, int], others: Collection[TP]) -> None:
         """Seeks the given positions; the others go to the group's offset, or else to the beginning."""
-        await self.call_thread(self._go_to, positions, others)
+        await self._called(self._go_to(positions, others))
 
     async def _go_to(self, positions: Mapping[TP, int], others: Collection[TP]) -> None:
         consumer = self._ensure_consumer()
@@ -238,3 +257,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         for tp, offset in positions.items():
             consumer.seek(TopicPartition(*tp), offset)
         self._fetching.seeked()
+
+
+def _settle(outcome: asyncio.Future[Result], done: asyncio.Task[Result]) -> None:
+    if outcome.done():
+        return
+    if done.cancelled():
+        # The thread stops, and the worker with it.
+        outcome.cancel()
+    elif (error := done.exception()) is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(done.result())

@@ -3,6 +3,7 @@
 Faust keeps the group, the threads and the order of a rebalance. What is replaced, and why:
 
 - `getmany`: yields turns, not records, and only for tasks that are free: the poll is the backpressure.
+- `_drain_messages`: the loop around it, without what Faust does for single records.
 - `commit`: reports positions that are already committed elsewhere, for those who watch lag. Faust's own would commit
   what was handed out, processed or not.
 - `perform_seek`: goes to where the restored state says, not to the group's offsets.
@@ -11,16 +12,15 @@ Faust keeps the group, the threads and the order of a rebalance. What is replace
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, cast
 
 from aiokafka.errors import OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from streams.runtime.bell import Bell
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.failpoints import Point, hit
 from streams.runtime.polling import ConsumerThread, Taken
@@ -46,7 +46,7 @@ class BatchConsumer(driver.Consumer):
         self.wiring: Wiring = cast(BatchTransport, self.transport).wiring
         self._shards = self.wiring.tasks
         self._noted: dict[TP, int] = {}
-        self._freed = asyncio.Event()
+        self._freed = Bell()
         self._lag_at = 0.0
         self.last_tasks: tuple[int, ...] = ()
         self._shards.on_free = self._wake
@@ -55,7 +55,7 @@ class BatchConsumer(driver.Consumer):
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def _wake(self) -> None:
-        self._freed.set()
+        self._freed.ring()
         self._thread.wake()
 
     def note(self, partition: int, positions: Mapping[str, int]) -> None:
@@ -64,6 +64,12 @@ class BatchConsumer(driver.Consumer):
             self._noted[TP(topic, partition)] = offset
 
     # -- turns
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Hands turns to the agent for as long as Faust's fetcher lives. Stock: five tasks and timeouts a record."""
+        while not (self.should_stop or fetcher.should_stop):
+            async for _, message in self.getmany(1.0):
+                await self.callback(message)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """The turns that are ready now, one a task; waits up to some 0.2 s for the first."""
@@ -110,9 +116,7 @@ class BatchConsumer(driver.Consumer):
     async def _nap(self, now_s: float, longest_s: float) -> None:
         """Until a task is free or has rested, whichever is first."""
         resting = [task.ready_in_s(now_s) for task in self._shards.held.values() if not task.is_busy]
-        self._freed.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._freed.wait(), timeout=min([*resting, longest_s]))
+        await self._freed.wait(min([*resting, longest_s]))
 
     def _enveloped(self, turn: Turn) -> tuple[TP, ConsumerMessage]:
         # The inbox stands for all topics of the task. Offset 0 always: Faust compares offsets to drop what it has

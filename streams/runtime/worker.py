@@ -28,10 +28,10 @@ _NOISE = {
 }
 
 
-YOUNG_OBJECTS = 50_000
+YOUNG_OBJECTS = 200_000
 """How many more objects than before start a collection. State is containers that live on and are in no cycle: looking
 through them every 700 (stock) costs 2-4 us a touchpoint and finds nothing. What cycles there are (tracebacks, a
-rebalance's futures) wait a little longer, a few MB at most."""
+rebalance's futures) wait a little longer, some 20 MB at most."""
 
 
 class Stopping:

@@ -23,6 +23,7 @@ from tests.integration.counting_worker import (
     BREAKING,
     CHANGELOG,
     DEAD,
+    FORWARDED,
     INPUTS,
     OUTPUT,
     PARTITIONS,
@@ -109,13 +110,20 @@ def test_killed_between_the_steps_of_a_commit(point: Point, world: World, seed: 
 
 
 def turns_of(worker: WorkerProcess) -> list[tuple[list[str], int]]:
-    """What a worker has processed so far, turn by turn: the records, and what it took for the time."""
+    """What a worker's task with the inputs has processed so far, turn by turn: the records, and what it took for the
+    time. Another task only reads what that one forwards, and its turns come in between."""
     told = []
     while not worker.lines.empty():
         line = worker.lines.get()
         if line.get("ids"):
-            told.append((line["ids"], line["now_ms"]))
-    return told
+            told.append((line["turn"], line["ids"], line["now_ms"]))
+    task = next(at for at, ids, _ in told if any(not is_forwarded(value) for value in ids))
+    return [(ids, now_ms) for at, ids, now_ms in told if at == task]
+
+
+def is_forwarded(value: str) -> bool:
+    """True if its task sends it on."""
+    return value.encode().startswith(FORWARDED)
 
 
 def test_two_workers_share_the_tasks(world: World, seed: int) -> None:
