@@ -81,6 +81,12 @@ class Kafka(Section):
     replication_factor: int = Field(
         default=1, ge=1, le=15, description="Copies of every topic that `topics create` asks for."
     )
+    retention_days: int = Field(
+        default=7,
+        ge=1,
+        le=3_650,
+        description="How long every topic keeps its records; dead letters 30 days or more, the changelog for ever.",
+    )
     max_record_bytes: int = Field(
         default=983_040,
         ge=1_024,

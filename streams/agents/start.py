@@ -13,7 +13,7 @@ from streams.runtime.commit import TaskTopics
 from streams.runtime.engine import Engine, EngineFactory, Store
 from streams.runtime.metrics import Metrics
 from streams.runtime.task import Pace
-from streams.runtime.topics import CHANGELOG, DEAD_LETTERS, INBOX, INPUTS
+from streams.runtime.topics import CHANGELOG, DEAD_LETTERS, INBOX, INPUTS, refuse_unfit
 from streams.runtime.worker import Stopping, run, set_up_logging
 from streams.settings import Settings
 
@@ -64,9 +64,10 @@ def engine_factory(settings: Settings) -> EngineFactory:
 
 
 def start_worker(settings: Settings) -> int:
-    """Runs one worker until it is told to stop. Returns its exit code."""
+    """Runs one worker until it is told to stop. Returns its exit code. Raises UnfitTopics, BrokerUnavailable."""
     set_up_logging(settings.worker.log_level)
     traits = asyncio.run(traits_of(settings.kafka.bootstrap_servers))
+    refuse_unfit(settings)
     metrics = Metrics()
     metrics.serve(settings.worker.metrics_port)
     stopping = Stopping()

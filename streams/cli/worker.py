@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from streams.cli import context, panels
+from streams.cli.errors import ExitCode, Failure
 
 
 def register(app: typer.Typer) -> None:
@@ -15,11 +16,17 @@ def register(app: typer.Typer) -> None:
 def run_worker(ctx: typer.Context) -> None:
     """Process touchpoints: stitch, sessionize, act. SIGTERM and SIGINT stop it in good order.
 
-    Exit codes: 0 stopped as asked · 1 broken · 3 the broker no longer has what the worker needs ·
-    4 too many dead letters.
+    Exit codes: 0 stopped as asked · 1 broken · 2 settings and topics do not fit · 3 the broker does not answer, or no
+    longer has what the worker needs · 4 too many dead letters.
 
     Example: throughline --settings deploy/throughline.toml worker
     """
     from streams.agents.start import start_worker
+    from streams.runtime.topics import BrokerUnavailable, UnfitTopics
 
-    raise typer.Exit(start_worker(context.settings(ctx)))
+    try:
+        raise typer.Exit(start_worker(context.settings(ctx)))
+    except UnfitTopics as error:
+        raise Failure(str(error), ExitCode.USAGE) from error
+    except BrokerUnavailable as error:
+        raise Failure(str(error), ExitCode.UNAVAILABLE) from error
