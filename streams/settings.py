@@ -134,7 +134,12 @@ class Worker(Section):
         le=1.0,
         description="A larger share of dead letters in the records lately read stops the worker.",
     )
-    metrics_port: Port = Field(default=0, description="Port of the Prometheus metrics; 0: none.")
+    stall_s: int = Field(
+        default=120,
+        ge=0,
+        description="A worker that commits nothing for so many seconds while records wait ends itself; 0: never.",
+    )
+    metrics_port: Port = Field(default=0, description="Port of /metrics, /livez and /readyz; 0: none.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="The least severe log record that is written."
     )

@@ -17,16 +17,18 @@ def run_worker(ctx: typer.Context) -> None:
     """Process touchpoints: stitch, sessionize, act. SIGTERM and SIGINT stop it in good order.
 
     Exit codes: 0 stopped as asked · 1 broken · 2 settings and topics do not fit · 3 the broker does not answer, or no
-    longer has what the worker needs · 4 too many dead letters.
+    longer has what the worker needs · 4 too many dead letters · 6 no progress (or ended by SIGALRM, if it
+    could not even say so).
 
     Example: throughline --settings deploy/throughline.toml worker
     """
     from streams.agents.start import start_worker
+    from streams.runtime.health import CannotServe
     from streams.runtime.topics import BrokerUnavailable, UnfitTopics
 
     try:
         raise typer.Exit(start_worker(context.settings(ctx)))
     except UnfitTopics as error:
         raise Failure(str(error), ExitCode.USAGE) from error
-    except BrokerUnavailable as error:
+    except (BrokerUnavailable, CannotServe) as error:
         raise Failure(str(error), ExitCode.UNAVAILABLE) from error

@@ -213,19 +213,21 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 reached[tp.topic] = sent_ms
         return reached
 
-    async def lags(self, tps: Iterable[TP]) -> dict[int, int]:
-        """Records in Kafka that were not taken, by partition; where the broker has told."""
-        return cast(dict[int, int], await self.call_thread(self._lags, list(tps)))
+    async def lags(self, tps: Iterable[TP]) -> tuple[dict[tuple[str, int], int], int]:
+        """Records that can be read and were not taken, where the broker has told; when the last fetch was sent that it
+        answered."""
+        return cast(tuple[dict[tuple[str, int], int], int], await self.call_thread(self._lags, list(tps)))
 
-    async def _lags(self, tps: Iterable[TP]) -> dict[int, int]:
+    async def _lags(self, tps: Iterable[TP]) -> tuple[dict[tuple[str, int], int], int]:
         assignment = self._ensure_consumer()._fetcher._subscriptions.subscription.assignment
-        found: dict[int, int] = {}
+        found: dict[tuple[str, int], int] = {}
         for tp in tps:
             state = assignment.state_value(tp)
             if state is not None and state.highwater is not None and state.has_valid_position:
-                lag = max(0, state.highwater - state.position)
-                found[tp.partition] = found.get(tp.partition, 0) + lag
-        return found
+                # What lies behind an open transaction cannot be read by anybody.
+                end = state.highwater if state.lso is None else min(state.highwater, state.lso)
+                found[tp.topic, tp.partition] = max(0, end - state.position)
+        return found, max((sent_ms for _, sent_ms in self._sent_ms.values()), default=0)
 
     async def report(self, positions: Mapping[TP, int]) -> None:
         """Commits positions to the group. They decide nothing, so a refusal is no failure."""

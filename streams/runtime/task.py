@@ -158,7 +158,7 @@ class Task:
         with self._metrics.phase(Phase.APPLY):
             self._store.apply(effects.changes)
         self.changelog_end = end
-        self._metrics.committed(time.perf_counter() - started_s)
+        self._metrics.committed(self.partition, time.perf_counter() - started_s)
         for letter in effects.dead:
             self._metrics.dead_letter(letter.reason)
 
@@ -195,6 +195,7 @@ class Tasks:
         """Takes tasks over: as they were parked, or restored. Ends the process if the state cannot be restored."""
         started_s = time.perf_counter()
         wanted = sorted(partitions)
+        self.metrics.restoring({})
         kept = await self._unchanged(wanted)
         await self._let_go(partition for partition in self.parked if partition not in kept)
         missing = [partition for partition in wanted if partition not in kept]
@@ -202,7 +203,7 @@ class Tasks:
         restored = await self._restored(missing)
         self.held = {partition: kept.get(partition) or restored[partition] for partition in wanted}
         self.parked = {}
-        self.metrics.restored(time.perf_counter() - started_s, tasks=len(self.held))
+        self.metrics.restored(time.perf_counter() - started_s, tasks=self.held.keys())
 
     async def park_all(self) -> None:
         """Finishes the commits in hand and gives all tasks up; turns still on their way come to nothing."""
@@ -210,6 +211,7 @@ class Tasks:
         for task in self.held.values():
             task.end_tenure()
         self.parked, self.held = self.held, {}
+        self.metrics.let_go()
 
     async def drain(self) -> None:
         """Waits for all commits under way."""
@@ -224,7 +226,9 @@ class Tasks:
             effects = task.process(turn)
         except Exception as error:
             end_process(ExitCode.BROKEN, f"task {task.partition}: processing a batch failed", error=error)
-        self.metrics.took_batch({topic: len(rs) for topic, rs in turn.records.items()}, effects.counts)
+        self.metrics.took_batch(
+            task.partition, {topic: len(rs) for topic, rs in turn.records.items()}, effects.counts
+        )
         if _is_void(turn, effects):
             task.is_busy = False
             return
@@ -249,11 +253,12 @@ class Tasks:
         for partition in stores:
             await self.commit.open(partition)
         try:
-            restored = await self.changelog.restore(stores)
+            restored = await self.changelog.restore(stores, on_progress=self.metrics.restoring)
         except ChangelogTruncated as error:
             end_process(ExitCode.LOST, str(error))
-        tasks = {
-            partition: Task(
+        tasks: dict[int, Task] = {}
+        for partition, store in stores.items():
+            tasks[partition] = Task(
                 partition,
                 self.make_engine(partition, store),
                 store=store,
@@ -261,8 +266,9 @@ class Tasks:
                 commit=self.commit,
                 metrics=self.metrics,
             )
-            for partition, store in stores.items()
-        }
+            # An engine looks through its state: the loop must be seen to run in between.
+            self.metrics.restoring({partition: 1.0})
+            await asyncio.sleep(0)
         await asyncio.gather(*(self._carry_out(task, restored[at].plan) for at, task in tasks.items()))
         return tasks
 

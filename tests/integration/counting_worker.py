@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from streams.agents.app import Plan, build
 from streams.runtime.broker_traits import traits_of
 from streams.runtime.commit import AtLeastOnce, TaskTopics
 from streams.runtime.engine import Batch, Change, Record, Store
-from streams.runtime.metrics import Metrics
+from streams.runtime.observed import observed
 from streams.runtime.task import Pace
 from streams.runtime.worker import Stopping, run, set_up_logging
 
@@ -32,7 +33,13 @@ ALL_TOPICS = (*INPUTS, INBOX, CHANGELOG, DEAD, OUTPUT)
 
 BAD = b"bad"
 BREAKING = b"breaking"
+BLOCKING = b"blocking"
+"""Blocks the event loop for ever."""
+HOLDING = b"holding"
+"""The same, and no other thread gets to run."""
 FORWARDED = b"forward"
+
+_FOR_EVER_S = 3600
 
 
 @dataclass(slots=True)
@@ -97,6 +104,10 @@ class CountingEngine:
                     effects.dead.append(Dead(record))
                 elif record.value.startswith(BREAKING):
                     raise RuntimeError("as it was told")
+                elif record.value.startswith(BLOCKING):
+                    time.sleep(_FOR_EVER_S)
+                elif record.value.startswith(HOLDING):
+                    ctypes.PyDLL(None).sleep(_FOR_EVER_S)
                 else:
                     changed |= self._count(topic, record, effects=effects, sent=sent)
         if sent:
@@ -165,12 +176,14 @@ def main() -> int:
     parser.add_argument("--tells-turns", action="store_true")
     parser.add_argument("--dies-after", choices=("plan", "outputs", "changelog"), default="")
     parser.add_argument("--at-commit", type=int, default=3)
+    parser.add_argument("--stall-s", type=float, default=120.0)
+    parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     set_up_logging("WARNING")
     traits = asyncio.run(traits_of(options.bootstrap))
     if options.session_s:
         traits = replace(traits, session_s=options.session_s, heartbeat_s=options.session_s / 8)
-    metrics, stopping = Metrics(), Stopping()
+    stopping = Stopping()
     plan = Plan(
         "counting" + options.suffix,
         options.bootstrap,
@@ -185,11 +198,12 @@ def main() -> int:
             partition, store, suffix=options.suffix, step_s=options.step_s, tells_turns=options.tells_turns
         )
 
-    app = build(plan, make_engine, metrics=metrics, stop=stopping)
-    if options.dies_after:
-        DyingCommit.dies_after, DyingCommit.at_commit = options.dies_after, options.at_commit
-        app.transport.wiring.tasks.commit.__class__ = DyingCommit
-    return run(app, stopping=stopping, metrics=metrics)
+    with observed(options.stall_s, port=options.port, inbox=plan.topics.inbox, is_live=True) as metrics:
+        app = build(plan, make_engine, metrics=metrics, stop=stopping)
+        if options.dies_after:
+            DyingCommit.dies_after, DyingCommit.at_commit = options.dies_after, options.at_commit
+            app.transport.wiring.tasks.commit.__class__ = DyingCommit
+        return run(app, stopping=stopping, metrics=metrics)
 
 
 if __name__ == "__main__":

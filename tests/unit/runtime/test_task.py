@@ -49,7 +49,7 @@ class Changelogs:
     async def ends(self, partitions: list[int]) -> dict[int, int]:
         return {partition: self.ended.get(partition, 0) for partition in partitions}
 
-    async def restore(self, stores: Mapping[int, Store]) -> dict[int, Restored]:
+    async def restore(self, stores: Mapping[int, Store], *, on_progress: Any) -> dict[int, Restored]:
         if self.is_truncated and stores:
             raise ChangelogTruncated("changelog", 0, beginning=7)
         self.reads += stores
