@@ -122,6 +122,11 @@ class Worker(Section):
     batch_bytes: int = Field(
         default=1_048_576, ge=1_024, description="A micro-batch is full with so many bytes."
     )
+    fetch_buffer_bytes: int = Field(
+        default=67_108_864,
+        ge=1_048_576,
+        description="When a worker holds so much, fetched and not yet taken, it fetches no more.",
+    )
     poll_ms: int = Field(
         default=20,
         ge=1,
@@ -132,7 +137,7 @@ class Worker(Section):
         default=0.5,
         ge=0.0,
         le=1.0,
-        description="A larger share of dead letters in the records lately read stops the worker.",
+        description="A larger share of dead letters in the records lately read stops the worker, before they are one.",
     )
     stall_s: int = Field(
         default=120,

@@ -28,7 +28,7 @@ def plan_of(settings: Settings, traits: BrokerTraits) -> Plan:
         bootstrap_servers=settings.kafka.bootstrap_servers,
         topics=TaskTopics(inputs=INPUTS, inbox=INBOX, changelog=CHANGELOG, dead=DEAD_LETTERS),
         partitions=settings.kafka.partitions,
-        pace=Pace(worker.batch_records, worker.batch_bytes, worker.poll_ms / 1000),
+        pace=Pace(worker.batch_records, worker.batch_bytes, worker.poll_ms / 1000, worker.fetch_buffer_bytes),
         max_dead_share=worker.max_dead_share,
         is_live=worker.clock == "live",
         traits=traits,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from streams.runtime.changelog import Changelog, ChangelogTruncated, Restored
 from streams.runtime.commit import Commit
-from streams.runtime.dead_letters import DeadShare
+from streams.runtime.dead_letters import DeadShare, flood_line
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import Effects, Engine, EngineFactory, Record, Store
 from streams.runtime.metrics import Metrics, Phase
@@ -32,11 +32,12 @@ HEAR_EVERY_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How much a turn takes, and how soon the next one may follow."""
+    """How much a turn takes, how soon the next one may follow, and how much may lie fetched before it is taken."""
 
     batch_records: int
     batch_bytes: int
     poll_s: float
+    buffer_bytes: int = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +232,13 @@ class Tasks:
         )
         if _is_void(turn, effects):
             task.is_busy = False
-            return
-        task.start_commit(effects, on_done=lambda: self._freed(turn, effects))
+        elif self._is_flood(turn, effects):
+            # Its state is ahead of its store for good: it must not be taken up again as it is.
+            task.end_tenure()
+            del self.held[task.partition]
+            self.stop(ExitCode.TOO_MANY_DEAD, flood_line(effects.dead))
+        else:
+            task.start_commit(effects, on_done=self.on_free)
 
     async def _unchanged(self, wanted: Collection[int]) -> dict[int, Task]:
         candidates = [partition for partition in wanted if partition in self.parked]
@@ -283,15 +289,9 @@ class Tasks:
             return
         await task.carry_out(plan, records)
 
-    def _freed(self, turn: Turn, effects: Effects) -> None:
+    def _is_flood(self, turn: Turn, effects: Effects) -> bool:
         read = sum(len(records) for topic, records in turn.records.items() if topic in self.inputs)
-        if self.dead_share.is_exceeded(read, len(effects.dead)):
-            self.stop(
-                ExitCode.TOO_MANY_DEAD,
-                "too many of the records lately read are dead letters (worker.max_dead_share); stopping. "
-                "They are on records.dead, each with its reason",
-            )
-        self.on_free()
+        return self.dead_share.is_exceeded(read, len(effects.dead))
 
 
 def _is_void(turn: Turn, effects: Effects) -> bool:

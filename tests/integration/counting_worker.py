@@ -177,6 +177,8 @@ def main() -> int:
     parser.add_argument("--dies-after", choices=("plan", "outputs", "changelog"), default="")
     parser.add_argument("--at-commit", type=int, default=3)
     parser.add_argument("--stall-s", type=float, default=120.0)
+    parser.add_argument("--buffer-bytes", type=int, default=64 << 20)
+    parser.add_argument("--max-dead-share", type=float, default=0.5)
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     set_up_logging("WARNING")
@@ -189,8 +191,9 @@ def main() -> int:
         options.bootstrap,
         topics=topics_of(options.suffix),
         partitions=options.partitions,
-        pace=Pace(options.batch_records, 1 << 20, 0.01),
+        pace=Pace(options.batch_records, 1 << 20, 0.01, options.buffer_bytes),
         traits=traits,
+        max_dead_share=options.max_dead_share,
     )
 
     def make_engine(partition: int, store: Store) -> CountingEngine:
