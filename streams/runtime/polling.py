@@ -23,6 +23,7 @@ from faust.types import TP
 from streams.runtime.assignor import TaskAssignor, UnequalTopics
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import Record
+from streams.runtime.fetch_budget import keep_to_budget
 from streams.runtime.group_patience import be_patient
 from streams.runtime.metrics import Phase
 from streams.runtime.task import Pace
@@ -86,6 +87,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         stock = fetcher._proc_fetch_request
 
         async def timed(assignment: Any, node_id: int, request: Any) -> bool:
+            if not await keep_to_budget(
+                fetcher, request, budget_bytes=self.consumer.wiring.pace.buffer_bytes
+            ):
+                return False
             asked = [TopicPartition(topic, p) for topic, ps in request.topics for p, *_ in ps]
             states = {tp: assignment.state_value(tp) for tp in asked}
             for state in states.values():
