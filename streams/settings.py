@@ -82,6 +82,12 @@ class Kafka(Section):
     replication_factor: int = Field(
         default=1, ge=1, le=15, description="Copies of every topic that `topics create` asks for."
     )
+    retention_days: int = Field(
+        default=7,
+        ge=1,
+        le=3_650,
+        description="How long every topic keeps its records; dead letters 30 days or more, the changelog for ever.",
+    )
     max_record_bytes: int = Field(
         default=983_040,
         ge=1_024,
@@ -136,6 +142,11 @@ class Worker(Section):
     batch_bytes: int = Field(
         default=1_048_576, ge=1_024, description="A micro-batch is full with so many bytes."
     )
+    fetch_buffer_bytes: int = Field(
+        default=67_108_864,
+        ge=1_048_576,
+        description="When a worker holds so much, fetched and not yet taken, it fetches no more.",
+    )
     poll_ms: int = Field(
         default=20,
         ge=1,
@@ -146,9 +157,14 @@ class Worker(Section):
         default=0.5,
         ge=0.0,
         le=1.0,
-        description="A larger share of dead letters in the records lately read stops the worker.",
+        description="A larger share of dead letters in the records lately read stops the worker, before they are one.",
     )
-    metrics_port: Port = Field(default=0, description="Port of the Prometheus metrics; 0: none.")
+    stall_s: int = Field(
+        default=120,
+        ge=0,
+        description="A worker that commits nothing for so many seconds while records wait ends itself; 0: never.",
+    )
+    metrics_port: Port = Field(default=0, description="Port of /metrics, /livez and /readyz; 0: none.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="The least severe log record that is written."
     )

@@ -12,9 +12,9 @@ from streams.core.step import Step
 from streams.runtime.broker_traits import BrokerTraits, traits_of
 from streams.runtime.commit import TaskTopics
 from streams.runtime.engine import Engine, EngineFactory, Store
-from streams.runtime.metrics import Metrics
+from streams.runtime.observed import observed
 from streams.runtime.task import Pace
-from streams.runtime.topics import CHANGELOG, DEAD_LETTERS, INBOX, INPUTS
+from streams.runtime.topics import CHANGELOG, DEAD_LETTERS, INBOX, INPUTS, refuse_unfit
 from streams.runtime.worker import Stopping, run, set_up_logging
 from streams.settings import Settings
 
@@ -33,7 +33,7 @@ def plan_of(settings: Settings, traits: BrokerTraits) -> Plan:
         bootstrap_servers=settings.kafka.bootstrap_servers,
         topics=TaskTopics(inputs=INPUTS, inbox=INBOX, changelog=CHANGELOG, dead=DEAD_LETTERS),
         partitions=settings.kafka.partitions,
-        pace=Pace(worker.batch_records, worker.batch_bytes, worker.poll_ms / 1000),
+        pace=Pace(worker.batch_records, worker.batch_bytes, worker.poll_ms / 1000, worker.fetch_buffer_bytes),
         max_dead_share=worker.max_dead_share,
         is_live=worker.clock == "live",
         # The embedded broker's sessions are what its rebalances take.
@@ -83,11 +83,13 @@ def engine_factory(settings: Settings) -> EngineFactory:
 
 
 def start_worker(settings: Settings) -> int:
-    """Runs one worker until it is told to stop. Returns its exit code. Raises NoTransactions."""
+    """Runs one worker until it is told to stop. Returns its exit code. Raises NoTransactions, UnfitTopics,
+    BrokerUnavailable, CannotServe."""
     set_up_logging(settings.worker.log_level)
     traits = asyncio.run(traits_of(settings.kafka.bootstrap_servers))
-    metrics = Metrics()
-    metrics.serve(settings.worker.metrics_port)
-    stopping = Stopping()
-    app = build(plan_of(settings, traits), engine_factory(settings), metrics=metrics, stop=stopping)
-    return run(app, stopping=stopping, metrics=metrics)
+    refuse_unfit(settings)
+    plan, stopping = plan_of(settings, traits), Stopping()
+    worker = settings.worker
+    with observed(worker.stall_s, port=worker.metrics_port, inbox=INBOX, is_live=plan.is_live) as metrics:
+        app = build(plan, engine_factory(settings), metrics=metrics, stop=stopping)
+        return run(app, stopping=stopping, metrics=metrics)

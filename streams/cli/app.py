@@ -21,6 +21,7 @@ COMMANDS = (
     "demo",
     "run",
     "worker",
+    "health",
     "sink",
     "kafka",
     "importing",

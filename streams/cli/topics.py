@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")]
 
-#: A first question to a broker that may not be there; the rest has librdkafka's patience.
-_FIRST_ANSWER_S = 10.0
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
@@ -44,12 +41,12 @@ def create_topics(
 
     Example: throughline topics create
     """
-    from streams.runtime.topics import BrokerUnavailable, alter, create, expected, found_on
+    from streams.runtime.topics import BrokerUnavailable, alter, connect, create, expected, found_on
 
     settings = context.settings(ctx)
     specs = expected(settings)
     try:
-        admin = _connect(settings)
+        admin = connect(settings.kafka.bootstrap_servers)
         found = found_on(admin, [spec.name for spec in specs])
         missing = [spec for spec in specs if spec.name not in found]
         create(admin, missing)
@@ -71,34 +68,17 @@ def check_topics(ctx: typer.Context, *, as_json: AsJson = False) -> None:
 
     Example: throughline topics check
     """
-    from streams.runtime.topics import BrokerUnavailable, expected
+    from streams.runtime.topics import BrokerUnavailable, connect, expected
 
     settings = context.settings(ctx)
     try:
-        left = _deviations(_connect(settings), settings)
+        left = _deviations(connect(settings.kafka.bootstrap_servers), settings)
     except BrokerUnavailable as error:
         raise Failure(str(error), ExitCode.UNAVAILABLE) from error
     _print(left, as_json=as_json, done={})
     if not left and not as_json and not context.quiet(ctx):
         typer.echo(f"all {len(expected(settings))} topics are as they must be")
     _exit(left)
-
-
-def _connect(settings: Settings) -> AdminClient:
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
-
-    from streams.runtime.topics import BrokerUnavailable
-
-    servers = settings.kafka.bootstrap_servers
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
-    try:
-        admin.list_topics(timeout=_FIRST_ANSWER_S)
-    except KafkaException as error:
-        raise BrokerUnavailable(
-            f"no Kafka answers on {servers} (kafka.bootstrap_servers); `throughline kafka start` starts one here"
-        ) from error
-    return admin
 
 
 def _deviations(admin: AdminClient, settings: Settings) -> list[Deviation]:

@@ -6,7 +6,7 @@ input positions are one. Must not know what keys and values mean, except the one
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,9 @@ __all__ = ["OFFSETS_KEY", "Changelog", "ChangelogTruncated", "Restored", "change
 
 OFFSETS_KEY = b"\x00offsets"
 """The runtime's own key: msgpack {topic: next offset}, for every input topic and the inbox. The core never sees it."""
+
+OnProgress = Callable[[Mapping[int, float], int], None]
+"""Takes, while a restore reads: partition -> share that is read, and the records that came since last told."""
 
 _FETCH_BYTES = 16 * 1024 * 1024
 
@@ -74,13 +77,15 @@ class Changelog:
         async with self._reader() as consumer:
             return {tp.partition: end for tp, end in (await consumer.end_offsets(wanted)).items()}
 
-    async def restore(self, stores: Mapping[int, Store]) -> dict[int, Restored]:
+    async def restore(
+        self, stores: Mapping[int, Store], *, on_progress: OnProgress = lambda shares, records: None
+    ) -> dict[int, Restored]:
         """Fills the stores of the given partitions. Raises ChangelogTruncated."""
         wanted = self._topic_partitions(stores)
         if not wanted:
             return {}
         async with self._reader() as consumer:
-            ends = await self._read(consumer, wanted, stores=stores)
+            ends = await self._read(consumer, wanted, stores=stores, on_progress=on_progress)
         return {
             partition: Restored(_take_positions(store), ends[partition], _take_plan(store))
             for partition, store in stores.items()
@@ -113,7 +118,12 @@ class Changelog:
             await consumer.stop()
 
     async def _read(
-        self, consumer: Any, wanted: Sequence[TopicPartition], *, stores: Mapping[int, Store]
+        self,
+        consumer: Any,
+        wanted: Sequence[TopicPartition],
+        *,
+        stores: Mapping[int, Store],
+        on_progress: OnProgress,
     ) -> dict[int, int]:
         consumer.assign(wanted)
         await self._refuse_truncated(consumer, wanted)
@@ -129,6 +139,7 @@ class Changelog:
                 raise
             for tp, records in fetched.items():
                 stores[tp.partition].apply([(record.key, record.value) for record in records])
+                on_progress({tp.partition: min(1.0, (records[-1].offset + 1) / ends[tp])}, len(records))
         return {tp.partition: end for tp, end in ends.items()}
 
     async def _refuse_truncated(self, consumer: Any, wanted: Sequence[TopicPartition]) -> None:

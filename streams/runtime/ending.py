@@ -1,7 +1,7 @@
 """How a worker ends when it must not go on: one clear line, one exit code. The only place that ends the process.
 
 Exit codes: 0 stopped as asked, 1 broken (a failed commit, an invariant), 3 the broker no longer has what the worker
-needs, 4 too many dead letters, 5 fenced (the task is somebody else's by now; start again).
+needs, 4 too many dead letters, 5 fenced (the task is somebody else's by now; start again), 6 no progress.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     LOST = 3
     TOO_MANY_DEAD = 4
     FENCED = 5
+    STALLED = 6
 
 
 def end_process(code: ExitCode, line: str, *, error: BaseException | None = None) -> NoReturn:

@@ -46,6 +46,9 @@ class FetchPace:
     """How long a broker may hold a request that finds nothing."""
     gap_s: float
     """The least time between two requests to a broker, unless a partition is behind."""
+    buffer_bytes: int = 64 << 20
+    """Beyond so much that waits to be taken, only tasks of which nothing waits are asked for: one batch of each of
+    hundreds of partitions is far too much, but a task that does not get on must never hold up the others."""
 
     @property
     def quiet_s(self) -> float:
@@ -56,12 +59,13 @@ class FetchPace:
 class _Source:
     """One assigned partition."""
 
-    __slots__ = ("failure", "fetched", "has_flow", "shown_ms", "state", "tp")
+    __slots__ = ("failure", "fetched", "has_flow", "shown_ms", "size_bytes", "state", "tp")
 
     def __init__(self, tp: TopicPartition, state: Any) -> None:
         self.tp = tp
         self.state = state
         self.fetched: Fetched | None = None
+        self.size_bytes = 0
         self.failure: errors.KafkaError | None = None
         self.shown_ms: int | None = None
         """When the fetch was *sent* that showed the end we know of. When its answer came would be too late: a record
@@ -101,6 +105,8 @@ class Fetching:
         self._bells: dict[int, Bell] = {}
         self._is_led_anew = asyncio.Event()
         self._crash: BaseException | None = None
+        self._held_bytes = 0
+        self._heard_ms = 0
         self._client.cluster.add_listener(lambda metadata: self._is_led_anew.set())
 
     @classmethod
@@ -162,32 +168,41 @@ class Fetching:
             and position >= source.state.highwater
         }
 
-    def lags(self) -> dict[int, int]:
-        """Partition -> records in Kafka that were not taken, where the broker has told."""
-        found: dict[int, int] = {}
-        for partition, sources in self._sources.items():
+    def lags(self) -> tuple[dict[tuple[str, int], int], int]:
+        """Records that can be read and were not taken, by topic and partition; when the last fetch was sent that was
+        answered, epoch ms, 0 if none was."""
+        found: dict[tuple[str, int], int] = {}
+        for sources in self._sources.values():
             for source in sources.values():
                 end, position = source.state.highwater, source.state._position
                 if end is not None and position is not None:
-                    found[partition] = found.get(partition, 0) + max(0, end - position)
-        return found
+                    # What lies behind an open transaction cannot be read by anybody.
+                    stable = end if source.state.lso is None else min(end, source.state.lso)
+                    found[source.tp.topic, source.tp.partition] = max(0, stable - position)
+        return found, self._heard_ms
 
     def seeked(self) -> None:
         """Positions were moved from outside: what waits is void, and there may be something to ask for."""
         for sources in self._sources.values():
             for source in sources.values():
-                source.fetched = source.failure = None
+                self._let_go(source)
+                source.failure = None
         self._ready.clear()
         self._tell_change()
 
     def _forget(self, source: _Source) -> None:
-        source.fetched = None
+        self._let_go(source)
         topic, partition = source.tp
         ready = self._ready[partition]
         del ready[topic]
         if not ready:
             del self._ready[partition]
         self._tell_change()
+
+    def _let_go(self, source: _Source) -> None:
+        if source.fetched is not None:
+            self._held_bytes -= source.size_bytes
+            source.fetched = None
 
     def _tell_change(self) -> None:
         for bell in self._bells.values():
@@ -219,7 +234,7 @@ class Fetching:
     async def _serve(self, assignment: Any) -> None:
         """One loop a broker, until the assignment ends."""
         self._assignment = assignment
-        self._sources, self._ready = {}, {}
+        self._sources, self._ready, self._held_bytes = {}, {}, 0
         for tp in sorted(assignment.tps):
             self._sources.setdefault(tp.partition, {})[tp.topic] = _Source(tp, assignment.state_value(tp))
         loops: dict[int, asyncio.Task[None]] = {}
@@ -239,7 +254,7 @@ class Fetching:
             for loop in loops.values():
                 loop.cancel()
             await asyncio.gather(*loops.values(), return_exceptions=True)
-            self._sources, self._ready = {}, {}
+            self._sources, self._ready, self._held_bytes = {}, {}, 0
 
     def _by_leader(self) -> dict[int, list[_Source]]:
         """Broker -> what it leads."""
@@ -265,13 +280,19 @@ class Fetching:
         sent_s, has_brought = -1.0, True
         bell = self._bells[node] = Bell()
         while assignment.active:
-            asked = [source for source in self._led.get(node, ()) if source.is_to_be_asked]
+            asked = self._asked_of(node)
             left_s = self._due_s(asked, sent_s, has_brought=has_brought) - time.monotonic()
             if left_s > 0:
                 await bell.wait(left_s)
                 continue
             sent_s = time.monotonic()
             has_brought = await self._fetch(node, assignment, asked)
+
+    def _asked_of(self, node: int) -> list[_Source]:
+        asked = [source for source in self._led.get(node, ()) if source.is_to_be_asked]
+        if self._held_bytes < self._pace.buffer_bytes:
+            return asked
+        return [source for source in asked if source.tp.partition not in self._ready]
 
     def _due_s(self, asked: Sequence[_Source], sent_s: float, *, has_brought: bool) -> float:
         """When the next request is due, on the monotonic clock."""
@@ -329,12 +350,14 @@ class Fetching:
                 has_brought |= self._refuse(source, answer, position=position)
                 continue
             state.highwater, state.lso = answer.highwater, answer.last_stable
-            source.shown_ms = sent_ms
+            source.shown_ms = self._heard_ms = sent_ms
             source.has_flow = False
             if answer.records:
                 fetched = Fetched(tp, answer.records, position=position, aborted=answer.aborted)
                 if not fetched.is_empty:
                     source.fetched, source.has_flow = fetched, True
+                    source.size_bytes = len(answer.records)
+                    self._held_bytes += source.size_bytes
                     self._ready.setdefault(tp.partition, {})[tp.topic] = source
                     has_brought = True
         return has_brought, has_failed

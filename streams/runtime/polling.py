@@ -86,6 +86,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             wait_ms=wiring.traits.fetch_wait_ms,
             # Twice while a task rests: what its next batch takes is then no older than half of that.
             gap_s=wiring.pace.poll_s / 2,
+            buffer_bytes=wiring.pace.buffer_bytes,
         )
         self._fetching = await Fetching.in_place_of_stock(consumer, pace)
 
@@ -219,11 +220,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 into.size_bytes += sum([len(record.value) for record in records if record.value is not None])
         into.is_full = into.count >= pace.batch_records or into.size_bytes >= pace.batch_bytes
 
-    async def lags(self) -> dict[int, int]:
-        """Records in Kafka that were not taken, by partition; where the broker has told."""
+    async def lags(self) -> tuple[dict[tuple[str, int], int], int]:
+        """Records that can be read and were not taken, where the broker has told; when the last fetch was sent that it
+        answered."""
         return await self._called(self._lags())
 
-    async def _lags(self) -> dict[int, int]:
+    async def _lags(self) -> tuple[dict[tuple[str, int], int], int]:
         return self._fetching.lags()
 
     async def report(self, positions: Mapping[TP, int]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from streams.runtime.changelog import Changelog, ChangelogTruncated, Restored
 from streams.runtime.commit import Commit, Fenced
-from streams.runtime.dead_letters import DeadShare
+from streams.runtime.dead_letters import DeadShare, flood_line
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import Effects, Engine, EngineFactory, Record, Store
 from streams.runtime.failpoints import Point, hit
@@ -33,11 +33,12 @@ HEAR_EVERY_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How much a turn takes, and how soon the next one may follow."""
+    """How much a turn takes, how soon the next one may follow, and how much may lie fetched before it is taken."""
 
     batch_records: int
     batch_bytes: int
     poll_s: float
+    buffer_bytes: int = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class Task:
             self._store.apply(effects.changes)
         hit(Point.APPLIED)
         self.changelog_end = end
-        self._metrics.committed(time.perf_counter() - started_s)
+        self._metrics.committed(self.partition, time.perf_counter() - started_s)
         for letter in effects.dead:
             self._metrics.dead_letter(letter.reason)
 
@@ -217,6 +218,7 @@ class Tasks:
 
     async def _assign(self, wanted: Sequence[int]) -> None:
         started_s = time.perf_counter()
+        self.metrics.restoring({})
         kept = await self._unchanged(wanted)
         await self._let_go([partition for partition in self.parked if partition not in kept])
         missing = [partition for partition in wanted if partition not in kept]
@@ -224,7 +226,7 @@ class Tasks:
         restored = await self._restored(missing)
         self.held = {partition: kept.get(partition) or restored[partition] for partition in wanted}
         self.parked = {}
-        self.metrics.restored(time.perf_counter() - started_s, tasks=len(self.held))
+        self.metrics.restored(time.perf_counter() - started_s, tasks=self.held.keys())
 
     async def park_all(self) -> None:
         """Finishes the commits in hand and gives all tasks up; turns still on their way come to nothing."""
@@ -232,6 +234,7 @@ class Tasks:
         for task in self.held.values():
             task.end_tenure()
         self.parked, self.held = {**self.parked, **self.held}, {}
+        self.metrics.let_go()
         hit(Point.PARKED)
 
     async def close(self) -> None:
@@ -254,11 +257,18 @@ class Tasks:
             effects = task.process(turn)
         except Exception as error:
             end_process(ExitCode.BROKEN, f"task {task.partition}: processing a batch failed", error=error)
-        self.metrics.took_batch({topic: len(rs) for topic, rs in turn.records.items()}, effects.counts)
+        self.metrics.took_batch(
+            task.partition, {topic: len(rs) for topic, rs in turn.records.items()}, effects.counts
+        )
         if _is_void(turn, effects):
             task.is_busy = False
-            return
-        task.start_commit(effects, on_done=lambda: self._freed(turn, effects))
+        elif self._is_flood(turn, effects):
+            # Its state is ahead of its store for good: it must not be taken up again as it is.
+            task.end_tenure()
+            del self.held[task.partition]
+            self.stop(ExitCode.TOO_MANY_DEAD, flood_line(effects.dead))
+        else:
+            task.start_commit(effects, on_done=self.on_free)
 
     async def _unchanged(self, wanted: Collection[int]) -> dict[int, Task]:
         candidates = [partition for partition in wanted if partition in self.parked]
@@ -280,11 +290,12 @@ class Tasks:
         await asyncio.gather(*(self.commit.open(partition) for partition in stores))
         hit(Point.OPENED)
         try:
-            restored = await self.changelog.restore(stores)
+            restored = await self.changelog.restore(stores, on_progress=self.metrics.restoring)
         except ChangelogTruncated as error:
             end_process(ExitCode.LOST, str(error))
-        tasks = {
-            partition: Task(
+        tasks: dict[int, Task] = {}
+        for partition, store in stores.items():
+            tasks[partition] = Task(
                 partition,
                 self.make_engine(partition, store),
                 store=store,
@@ -292,8 +303,9 @@ class Tasks:
                 commit=self.commit,
                 metrics=self.metrics,
             )
-            for partition, store in stores.items()
-        }
+            # An engine looks through its state: the loop must be seen to run in between.
+            self.metrics.restoring({partition: 1.0})
+            await asyncio.sleep(0)
         hit(Point.RESTORED)
         await asyncio.gather(*(self._carry_out(task, restored[at].plan) for at, task in tasks.items()))
         return tasks
@@ -309,15 +321,9 @@ class Tasks:
             return
         await task.carry_out(plan, records)
 
-    def _freed(self, turn: Turn, effects: Effects) -> None:
+    def _is_flood(self, turn: Turn, effects: Effects) -> bool:
         read = sum(len(records) for topic, records in turn.records.items() if topic in self.inputs)
-        if self.dead_share.is_exceeded(read, len(effects.dead)):
-            self.stop(
-                ExitCode.TOO_MANY_DEAD,
-                "too many of the records lately read are dead letters (worker.max_dead_share); stopping. "
-                "They are on records.dead, each with its reason",
-            )
-        self.on_free()
+        return self.dead_share.is_exceeded(read, len(effects.dead))
 
 
 def _is_void(turn: Turn, effects: Effects) -> bool:

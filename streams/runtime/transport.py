@@ -197,8 +197,7 @@ class BatchConsumer(driver.Consumer):
         now_s = time.monotonic()
         if now_s - self._lag_at >= LAG_EVERY_S and self.flow_active:
             self._lag_at = now_s
-            for partition, lag in (await self._thread.lags()).items():
-                self.wiring.metrics.lag(partition, lag)
+            self.wiring.metrics.lags(*await self._thread.lags())
         return False
 
     async def verify_all_partitions_active(self) -> None:

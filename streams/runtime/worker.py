@@ -84,6 +84,7 @@ def run(app: Any, *, stopping: Stopping, metrics: Metrics) -> int:
     """Runs the app until a signal or `stopping`. Returns the exit code."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    metrics.progress.follow(loop)
     stopping.worker = Worker(app, loop=loop)
     try:
         stopping.worker.execute_from_commandline()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import json
 import sys
 import time
@@ -20,7 +21,7 @@ from streams.agents.start import guarantee_of
 from streams.runtime.broker_traits import traits_of
 from streams.runtime.commit import TaskTopics
 from streams.runtime.engine import Batch, Change, Record, Store
-from streams.runtime.metrics import Metrics
+from streams.runtime.observed import observed
 from streams.runtime.task import Pace
 from streams.runtime.worker import Stopping, run, set_up_logging
 
@@ -31,7 +32,13 @@ ALL_TOPICS = (*INPUTS, INBOX, CHANGELOG, DEAD, OUTPUT)
 
 BAD = b"bad"
 BREAKING = b"breaking"
+BLOCKING = b"blocking"
+"""Blocks the event loop for ever."""
+HOLDING = b"holding"
+"""The same, and no other thread gets to run."""
 FORWARDED = b"forward"
+
+_FOR_EVER_S = 3600
 
 
 @dataclass(slots=True)
@@ -96,6 +103,10 @@ class CountingEngine:
                     effects.dead.append(Dead(record))
                 elif record.value.startswith(BREAKING):
                     raise RuntimeError("as it was told")
+                elif record.value.startswith(BLOCKING):
+                    time.sleep(_FOR_EVER_S)
+                elif record.value.startswith(HOLDING):
+                    ctypes.PyDLL(None).sleep(_FOR_EVER_S)
                 else:
                     changed |= self._count(topic, record, effects=effects, sent=sent)
         if sent:
@@ -146,22 +157,27 @@ def main() -> int:
     parser.add_argument("--guarantee", default="auto")
     parser.add_argument("--transaction-timeout-s", type=int, default=30)
     parser.add_argument("--instance-id", default="")
+    parser.add_argument("--stall-s", type=float, default=120.0)
+    parser.add_argument("--buffer-bytes", type=int, default=64 << 20)
+    parser.add_argument("--max-dead-share", type=float, default=0.5)
+    parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     set_up_logging("WARNING")
     traits = asyncio.run(traits_of(options.bootstrap))
     if options.session_s:
         traits = replace(traits, session_s=options.session_s, heartbeat_s=options.session_s / 8)
-    metrics, stopping = Metrics(), Stopping()
+    stopping = Stopping()
     plan = Plan(
         "counting" + options.suffix,
         options.bootstrap,
         topics=topics_of(options.suffix),
         partitions=options.partitions,
-        pace=Pace(options.batch_records, 1 << 20, 0.01),
+        pace=Pace(options.batch_records, 1 << 20, 0.01, options.buffer_bytes),
         traits=traits,
         guarantee=guarantee_of(options.guarantee, traits),
         transaction_timeout_s=options.transaction_timeout_s,
         instance_id=options.instance_id,
+        max_dead_share=options.max_dead_share,
     )
 
     def make_engine(partition: int, store: Store) -> CountingEngine:
@@ -169,7 +185,9 @@ def main() -> int:
             partition, store, suffix=options.suffix, step_s=options.step_s, tells_turns=options.tells_turns
         )
 
-    return run(build(plan, make_engine, metrics=metrics, stop=stopping), stopping=stopping, metrics=metrics)
+    with observed(options.stall_s, port=options.port, inbox=plan.topics.inbox, is_live=True) as metrics:
+        app = build(plan, make_engine, metrics=metrics, stop=stopping)
+        return run(app, stopping=stopping, metrics=metrics)
 
 
 if __name__ == "__main__":

@@ -328,7 +328,7 @@ class TestReal:
         alter(admin, specs[:1])
         left = found_on(admin, names)
         assert deviations(specs, left) == []
-        assert left[names[0]].config["segment.ms"] == "60000"
+        assert (left[names[0]].config or {})["segment.ms"] == "60000"
 
     def test_an_input_carries_the_time_of_its_arrival_and_the_changelog_takes_16_mib(
         self, real_kafka: RealKafka, fresh_topics: Callable[[str], str]

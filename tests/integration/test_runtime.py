@@ -175,20 +175,37 @@ def test_a_changelog_that_lost_its_beginning_is_refused(world: World) -> None:
     assert "this run's changelog outgrew it; use a real Kafka" in line
 
 
-def test_too_many_dead_letters_stop_the_worker(world: World) -> None:
-    """A flood of dead letters stops the worker with exit code 4, after all of the batch are on `dead`, whole."""
-    records = [("in.a", b"same", BAD + b"/%d" % i) for i in range(200)]
-    world.produce(records)
-    worker = world.start_worker("--batch-records", "200")
-    assert worker.ended() == 4
-    assert "worker.max_dead_share" in "".join(worker.complaints)
+def test_a_flood_of_dead_letters_stops_the_worker_every_time_until_it_is_let_pass(world: World) -> None:
+    """Exit code 4 and a line with reasons and place; the flood is not taken off the inputs, however often the worker is
+    started again. Let pass, all of it is on `dead`, whole, and its neighbours are counted.
+
+    Seen to fail with the share asked for after the commit: every restart wrote one more batch of it.
+    """
+    before = [("in.a", b"same", b"keep/%d" % i) for i in range(300)]
+    flood = [("in.a", b"same", BAD + b"/%d" % i) for i in range(400)]
+    world.produce(before)
+    first = world.start_worker("--batch-records", "100")
+    world.wait_until_counted(300)
+    assert first.stop() == 0
+    world.produce([*flood, ("in.a", b"same", b"keep/after")])
+    for _ in range(3):
+        worker = world.start_worker("--batch-records", "100")
+        assert worker.ended() == 4
+        assert "too many of the records lately read are dead letters (unreadable " in "".join(
+            worker.complaints
+        )
+        assert f"the first is {world.name_of('in.a')}[" in "".join(worker.complaints)
+        # A first batch of no more than fifty says nothing yet.
+        assert len(world.read_all(DEAD)) <= 50
+        assert counted(world.restore()[0]) == {b"same": 300}
+    worker = world.start_worker("--batch-records", "100", "--max-dead-share", "1")
+    world.wait_until_counted(301)
+    assert worker.stop() == 0
     dead = world.read_all(DEAD)
-    assert [(m.key(), m.value()) for m in dead] == [(key, value) for _, key, value in records]
+    assert [(m.key(), m.value()) for m in dead] == [(key, value) for _, key, value in flood]
     headers = dict(dead[7].headers())
     assert headers["reason"] == b"unreadable"
-    assert (headers["topic"], headers["offset"]) == (world.name_of("in.a").encode(), b"7")
-    _, positions = world.restore()
-    assert sum(held["in.a"] for held in positions.values() if held) == len(records)
+    assert (headers["topic"], headers["offset"]) == (world.name_of("in.a").encode(), b"307")
 
 
 def test_a_core_that_raises_ends_the_worker(world: World) -> None:

@@ -51,6 +51,16 @@ def test_the_changelog_alone_is_compacted_and_time_never_deletes_it() -> None:
     assert all(int(spec.config["retention.ms"]) > 0 for name, spec in asked.items() if name not in compacted)
 
 
+@pytest.mark.parametrize(("days", "dead_days"), [("3", 30), ("90", 90)])
+def test_records_are_kept_as_long_as_asked_and_dead_letters_a_month(days: str, dead_days: int) -> None:
+    """`kafka.retention_days` is for every topic that ages; dead letters stay long enough to be mended and replayed."""
+    asked = specs(KAFKA_RETENTION_DAYS=days)
+    kept = {name: int(spec.config["retention.ms"]) // 86_400_000 for name, spec in asked.items()}
+    assert kept.pop("records.dead") == dead_days
+    assert kept.pop("profiles.changelog") == -1
+    assert set(kept.values()) == {int(days)}
+
+
 @pytest.mark.parametrize("largest", [1_024, 983_040, 5_000_000])
 def test_whatever_an_input_took_fits_on_where_it_goes_next(largest: int) -> None:
     """A record of the allowed size fits an input's batch; stitched, forwarded or dead it is longer, and fits too."""

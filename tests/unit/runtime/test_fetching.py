@@ -96,7 +96,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(broker: Broker, *, gap_s: float = 0.0, is_sought: bool = True) -> AsyncIterator[World]:
+async def world(
+    broker: Broker, *, gap_s: float = 0.0, is_sought: bool = True, buffer_bytes: int = 1 << 20
+) -> AsyncIterator[World]:
     """The loop at work on both partitions, from offset 0."""
 
     waiters: set[asyncio.Future[None]] = set()
@@ -104,7 +106,7 @@ async def world(broker: Broker, *, gap_s: float = 0.0, is_sought: bool = True) -
     consumer = SimpleNamespace(
         _client=broker, _subscription=subscriptions, _fetcher=SimpleNamespace(_fetch_waiters=waiters)
     )
-    pace = FetchPace(most_bytes=1000, each_bytes=1000, wait_ms=50, gap_s=gap_s)
+    pace = FetchPace(most_bytes=1000, each_bytes=1000, wait_ms=50, gap_s=gap_s, buffer_bytes=buffer_bytes)
     fetching = Fetching(consumer, pace)
     subscriptions.subscribe({"a", "b"})
     subscriptions.assign_from_subscribed({A, B})
@@ -229,11 +231,11 @@ def test_caught_up_is_told_by_when_the_fetch_was_sent() -> None:
             await settle(after_s=0.03)
             assert set(at.fetching.caught_up(0, {"a", "b"})) == {"a"}
             assert at.fetching.caught_up(0, {"a"})["a"] <= at.broker.heard_ms[0]
-            assert at.fetching.lags() == {0: 2}
+            assert at.fetching.lags()[0] == {("a", 0): 0, ("b", 0): 2}
             assert at.fetching.is_behind(0, {"b"})
             at.take("b")
             assert set(at.fetching.caught_up(0, {"a", "b"})) == {"a", "b"}
-            assert at.fetching.lags() == {0: 0}
+            assert at.fetching.lags()[0] == {("a", 0): 0, ("b", 0): 0}
             assert not at.fetching.is_behind(0, {"a", "b"})
 
     asyncio.run(scenario())
@@ -308,6 +310,24 @@ def test_a_new_assignment_starts_over() -> None:
             await settle()
             assert at.broker.asked()[-1] == {"b": 4}
             assert at.take("b") == [4]
+
+    asyncio.run(scenario())
+
+
+def test_what_waits_is_bounded_but_starves_nobody() -> None:
+    """Beyond the buffer, no more is asked for of a task of which something waits. Without the bound B is asked again."""
+
+    async def scenario() -> None:
+        async with world(Broker({A: 5, B: 0}), buffer_bytes=1) as at:
+            await settle(after_s=0.2)
+            before = len(at.broker.requests)
+            at.broker.ends[B] = 1
+            await settle(after_s=0.2)
+            assert len(at.broker.requests) == before
+            assert at.fetching.ready(0, {"a", "b"}) == ["a"]
+            at.take("a")
+            await settle(after_s=0.2)
+            assert at.take("b") == [0]
 
     asyncio.run(scenario())
 

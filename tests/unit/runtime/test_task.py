@@ -49,7 +49,7 @@ class Changelogs:
     async def ends(self, partitions: list[int]) -> dict[int, int]:
         return {partition: self.ended.get(partition, 0) for partition in partitions}
 
-    async def restore(self, stores: Mapping[int, Store]) -> dict[int, Restored]:
+    async def restore(self, stores: Mapping[int, Store], *, on_progress: Any) -> dict[int, Restored]:
         if self.is_truncated and stores:
             raise ChangelogTruncated("changelog", 0, beginning=7)
         self.reads += stores
@@ -251,19 +251,27 @@ def test_a_truncated_changelog_ends_the_process(endings: list[tuple[ExitCode, st
     assert "use a real Kafka" in line
 
 
-def test_too_many_dead_letters_stop_after_their_commit() -> None:
-    """The worker is stopped, and only once the dead letters are safe."""
+def test_too_many_dead_letters_stop_before_their_commit() -> None:
+    """The worker is stopped, nothing of the batch is committed, and a task that has seen it is restored if it returns.
+
+    Other tasks finish what they have in hand.
+    """
 
     async def scenario() -> None:
         house = House()
-        tasks = await house.started(0)
+        tasks = dict(await house.started(0, 1))
+        house.commits.go.set()
         house.engines[0].effects = FakeEffects(dead=[fake_record("in", n) for n in range(60)])
+        house.tasks.take(house.turn(tasks[1], 10))
         house.tasks.take(house.turn(tasks[0], *range(100)))
         await settle()
-        assert house.stopped == []
-        house.commits.go.set()
-        await settle()
         assert house.stopped == [ExitCode.TOO_MANY_DEAD]
+        assert house.commits.positions == [{"in": 11}]
+        await house.tasks.park_all()
+        house.changelogs.reads.clear()
+        again = await house.started(0, 1)
+        assert house.changelogs.reads == [0]
+        assert (again[0] is tasks[0], again[1] is tasks[1]) == (False, True)
 
     asyncio.run(scenario())
 
