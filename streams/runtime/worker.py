@@ -6,6 +6,8 @@ import asyncio
 import logging
 import os
 import signal
+import time
+from collections.abc import Callable
 from typing import Any
 
 import faust
@@ -13,7 +15,7 @@ import faust
 from streams.runtime.ending import ExitCode
 from streams.runtime.metrics import Metrics
 
-__all__ = ["Stopping", "Worker", "run", "set_up_logging"]
+__all__ = ["Seldom", "Stopping", "Worker", "run", "set_up_logging"]
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,28 @@ _NOISE = {
     "aiokafka": logging.ERROR,
     "aiokafka.consumer.group_coordinator": logging.CRITICAL,
 }
+
+
+_SAID_AGAIN_S = 10.0
+
+
+class Seldom(logging.Filter):
+    """Lets what aiokafka says pass once in 10 s: without a broker it says the same some fifty times a second."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said_s: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is new, or long ago."""
+        if not record.name.startswith("aiokafka"):
+            return True
+        now_s, what = self._clock(), (record.name, str(record.msg))
+        is_due = now_s - self._said_s.get(what, -_SAID_AGAIN_S) >= _SAID_AGAIN_S
+        if is_due:
+            self._said_s[what] = now_s
+        return is_due
 
 
 class Stopping:
@@ -90,5 +114,7 @@ def run(app: Any, *, stopping: Stopping, metrics: Metrics) -> int:
 def set_up_logging(log_level: str) -> None:
     """One line a record, on stderr; what Faust and aiokafka say of ordinary life is left out."""
     logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Seldom())
     for name, least in _NOISE.items():
         logging.getLogger(name).setLevel(max(least, logging.getLevelName(log_level)))
