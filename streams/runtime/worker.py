@@ -7,6 +7,8 @@ import gc
 import logging
 import os
 import signal
+import time
+from collections.abc import Callable
 from typing import Any
 
 import faust
@@ -14,7 +16,7 @@ import faust
 from streams.runtime.ending import ExitCode
 from streams.runtime.metrics import Metrics
 
-__all__ = ["Stopping", "Worker", "run", "set_up_logging", "spare_garbage_collector"]
+__all__ = ["Seldom", "Stopping", "Worker", "run", "set_up_logging", "spare_garbage_collector"]
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,27 @@ YOUNG_OBJECTS = 200_000
 """How many more objects than before start a collection. State is containers that live on and are in no cycle: looking
 through them every 700 (stock) costs 2-4 us a touchpoint and finds nothing. What cycles there are (tracebacks, a
 rebalance's futures) wait a little longer, some 20 MB at most."""
+
+_SAID_AGAIN_S = 10.0
+
+
+class Seldom(logging.Filter):
+    """Lets what aiokafka says pass once in 10 s: without a broker it says the same some fifty times a second."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said_s: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is new, or long ago."""
+        if not record.name.startswith("aiokafka"):
+            return True
+        now_s, what = self._clock(), (record.name, str(record.msg))
+        is_due = now_s - self._said_s.get(what, -_SAID_AGAIN_S) >= _SAID_AGAIN_S
+        if is_due:
+            self._said_s[what] = now_s
+        return is_due
 
 
 class Stopping:
@@ -106,5 +129,7 @@ def spare_garbage_collector() -> None:
 def set_up_logging(log_level: str) -> None:
     """One line a record, on stderr; what Faust and aiokafka say of ordinary life is left out."""
     logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Seldom())
     for name, least in _NOISE.items():
         logging.getLogger(name).setLevel(max(least, logging.getLevelName(log_level)))

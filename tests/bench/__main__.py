@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.bench import core, inputs, peers, whole_job
+from tests.bench import core, inputs, peers, real_kafka, whole_job
 from tests.bench.report import Report, Section
 from tests.bench.stream import shop_day
 
@@ -41,6 +41,7 @@ def measure(size: Size) -> Iterator[Section]:
     stock = peers.measure(shop_day(size.stock_people))
     yield peers.section(stock, ours)
     yield core.section(stream, repeats=size.repeats)
+    yield real_kafka.section(stream)
     yield inputs.simulator(stream)
     yield inputs.codec()
     yield inputs.yardstick()

@@ -64,7 +64,7 @@ def measure(stream: Stream, *, watch: Callable[[int], None] = lambda pid: None) 
             _wait_until_read(broker, settings.app.name, worker)
         finally:
             worker.stop()
-        return _figures(worker, expected=len(stream.records))
+        return figures_of(worker, expected=len(stream.records))
 
 
 def section(stream: Stream, figures: Figures) -> Section:
@@ -113,7 +113,8 @@ def _wait_until_read(broker: EmbeddedBroker, app: str, worker: Part) -> None:
         readers.close()
 
 
-def _figures(worker: Part, *, expected: int) -> Figures:
+def figures_of(worker: Part, *, expected: int) -> Figures:
+    """What a worker that has ended said of itself. Raises WrongRun."""
     lines = worker.log.read_text(errors="replace").splitlines()
     found = next((line for line in reversed(lines) if line.startswith('{"bench"')), None)
     if found is None:

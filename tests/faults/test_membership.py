@@ -40,7 +40,7 @@ def test_one_three_one_workers_under_load(real_kafka: RealKafka, seed: int, tmp_
         assert day.fleet.stop() == {"one": 0}
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [2, pytest.param(1, marks=pytest.mark.slow)])
 def test_sigterm_in_the_middle_of_a_batch(
     times: int, real_kafka: RealKafka, seed: int, tmp_path: Path
 ) -> None:

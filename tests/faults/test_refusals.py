@@ -39,7 +39,7 @@ def test_a_refused_batch_takes_the_whole_commit_with_it(
     """
     with town(real_kafka, tmp_path, seed=seed, people=40) as day:
         with altered(day, {"max.message.bytes": "100"}, topic="sessions"):
-            day.fleet.start("one")
+            day.fleet.start("one", WORKER_INSTANCE_ID="one")
             day.feed(0.3)
             until(lambda: len(day.fleet.ended) >= 2, "the worker to end")
             # A transaction without sessions, of ticks alone, may pass; one with touchpoints has sessions.
@@ -48,7 +48,14 @@ def test_a_refused_batch_takes_the_whole_commit_with_it(
         day.finish()
 
 
-@pytest.mark.parametrize("point", [Point.BEGUN, Point.SENT, Point.OFFSETS])
+@pytest.mark.parametrize(
+    "point",
+    [
+        Point.SENT,
+        pytest.param(Point.BEGUN, marks=pytest.mark.slow),
+        pytest.param(Point.OFFSETS, marks=pytest.mark.slow),
+    ],
+)
 def test_an_exception_within_a_commit_ends_the_worker(
     point: Point, real_kafka: RealKafka, seed: int, tmp_path: Path
 ) -> None:
@@ -59,7 +66,7 @@ def test_an_exception_within_a_commit_ends_the_worker(
     armed = f"{point}:3:raise"
     with town(real_kafka, tmp_path, seed=seed, people=40) as day:
         day.feed(0.5)
-        day.fleet.start("one", [armed])
+        day.fleet.start("one", [armed], WORKER_INSTANCE_ID="one")
         until(lambda: bool(day.fleet.ended), "the worker to end")
         day.finish()
         assert day.fleet.ended == [Ended("one", armed, ExitCode.BROKEN)]

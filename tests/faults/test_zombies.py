@@ -18,7 +18,15 @@ from tests.integration.brokers import RealKafka
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 
-@pytest.mark.parametrize("point", [Point.PACKED, Point.SENDING, Point.SENT, Point.OFFSETS])
+@pytest.mark.parametrize(
+    "point",
+    [
+        Point.PACKED,
+        Point.SENT,
+        pytest.param(Point.SENDING, marks=pytest.mark.slow),
+        pytest.param(Point.OFFSETS, marks=pytest.mark.slow),
+    ],
+)
 def test_a_zombie_is_fenced_and_its_writes_are_not_seen(
     point: Point, real_kafka: RealKafka, seed: int, tmp_path: Path
 ) -> None:

@@ -1,0 +1,120 @@
+"""The broker dies, stands still, or cannot be heard any more: workers recover, by themselves or started again.
+
+Each test has a broker of its own: the other tests share one.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGSTOP
+
+import pytest
+
+from streams.broker import local
+from streams.broker.local import Node
+from tests.faults.fleet import until
+from tests.faults.proxy import Proxy
+from tests.faults.town import town
+from tests.integration.brokers import RealKafka
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def node(real_kafka: RealKafka, tmp_path: Path) -> Iterator[Node]:
+    """A node that may be hurt; where there are no jars there is none, and `real_kafka` says so."""
+    if real_kafka.origin != "node":
+        pytest.xfail("the broker at hand is not ours to hurt")
+    directory = tmp_path / "node"
+    yield local.start(directory, port=0, environ=os.environ)
+    local.stop(directory)
+
+
+def as_kafka(node: Node) -> RealKafka:
+    """The node as tests know brokers."""
+    return RealKafka(node.bootstrap, node.pid, "node")
+
+
+def test_the_broker_is_killed_and_comes_back(node: Node, seed: int, tmp_path: Path) -> None:
+    """SIGKILL under load, twice, and a restart on the same folder: transactions under way are finished or given up."""
+    rnd = random.Random(seed)
+    with town(as_kafka(node), tmp_path, seed=seed, people=60) as day:
+        for name in ("one", "two"):
+            day.fleet.start(name, WORKER_INSTANCE_ID=name)
+        day.feed(0.1)
+        until(lambda: day.lag() == 0, "the workers to work")
+        for _ in range(2):
+            day.feed(0.4)
+            time.sleep(rnd.uniform(0.1, 1.0))
+            running = local.status(Path(node.directory))
+            assert running is not None
+            os.kill(running.pid, SIGKILL)
+            time.sleep(rnd.uniform(0.5, 3.0))
+            local.start(Path(node.directory), port=node.port, environ=os.environ)
+            started_s = time.monotonic()
+            until(lambda: day.lag() == 0, "the workers to go on")
+            print(f"caught up {time.monotonic() - started_s:.1f} s after the broker was back")
+        day.finish()
+        print(f"ends of workers meanwhile: {[(end.worker, end.code) for end in day.fleet.ended]}")
+
+
+@pytest.mark.parametrize("still_s", [4.0, pytest.param(20.0, marks=pytest.mark.slow)])
+def test_the_broker_stands_still(still_s: float, node: Node, seed: int, tmp_path: Path) -> None:
+    """SIGSTOP for less and for more than a session and a transaction take; its clock jumps when it goes on."""
+    with town(as_kafka(node), tmp_path, seed=seed, people=60, WORKER_TRANSACTION_TIMEOUT_S="8") as day:
+        for name in ("one", "two"):
+            day.fleet.start(name)
+        day.feed(0.1)
+        until(lambda: day.lag() == 0, "the workers to work")
+        day.feed(0.5)
+        time.sleep(random.Random(seed).uniform(0.1, 0.5))
+        os.kill(node.pid, SIGSTOP)
+        time.sleep(still_s)
+        os.kill(node.pid, SIGCONT)
+        day.finish()
+        print(f"ends of workers meanwhile: {[(end.worker, end.code) for end in day.fleet.ended]}")
+
+
+def test_connections_that_swallow_everything(
+    real_kafka: RealKafka, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half-open: neither side hears of it. Requests are repeated over new connections; tasks move if it takes long."""
+    del real_kafka
+    behind = local._free_port()
+    with Proxy(behind) as proxy:
+        stock = local.node_properties
+
+        def with_a_second_listener(template: str, *, directory: Path, port: int, controller_port: int) -> str:
+            listeners = f"PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{behind}"
+            advertised = f"PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy.port}"
+            return (
+                stock(template, directory=directory, port=port, controller_port=controller_port)
+                + f"listeners={listeners},CONTROLLER://127.0.0.1:{controller_port}\n"
+                + f"advertised.listeners={advertised}\n"
+                + "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
+                + "inter.broker.listener.name=PLAINTEXT\n"
+            )
+
+        monkeypatch.setattr(local, "node_properties", with_a_second_listener)
+        node = local.start(tmp_path / "node", port=0, environ=os.environ)
+        try:
+            with town(as_kafka(node), tmp_path, seed=seed, people=60) as day:
+                day.fleet.start("near")
+                day.fleet.start("far", KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{proxy.port}")
+                day.feed(0.2)
+                until(lambda: day.lag() == 0, "both to work")
+                for _ in range(2):
+                    day.feed(0.3)
+                    time.sleep(random.Random(seed).uniform(0.1, 0.5))
+                    print(f"{proxy.go_deaf()} connections went deaf")
+                    deaf_s = time.monotonic()
+                    until(lambda: day.lag() == 0, "the work to go on")
+                    print(f"caught up {time.monotonic() - deaf_s:.1f} s after")
+                day.finish()
+                print(f"ends of workers meanwhile: {[(end.worker, end.code) for end in day.fleet.ended]}")
+        finally:
+            local.stop(tmp_path / "node")
