@@ -315,7 +315,7 @@ def test_a_new_assignment_starts_over() -> None:
 
 
 def test_what_waits_is_bounded_but_starves_nobody() -> None:
-    """Beyond the buffer no more is asked for of a task of which something waits; without the bound, B is asked again."""
+    """Beyond the buffer, no more is asked for of a task of which something waits. Unbounded, B is asked again."""
 
     async def scenario() -> None:
         async with world(Broker({A: 5, B: 0}), buffer_bytes=1) as at:
