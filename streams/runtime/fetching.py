@@ -14,7 +14,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,11 +59,13 @@ class FetchPace:
 class _Source:
     """One assigned partition."""
 
-    __slots__ = ("failure", "fetched", "has_flow", "shown_ms", "size_bytes", "state", "tp")
+    __slots__ = ("asked_at", "failure", "fetched", "has_flow", "shown_ms", "size_bytes", "state", "tp")
 
     def __init__(self, tp: TopicPartition, state: Any) -> None:
         self.tp = tp
         self.state = state
+        self.asked_at = -1
+        """The offset that was last asked for."""
         self.fetched: Fetched | None = None
         self.size_bytes = 0
         self.failure: errors.KafkaError | None = None
@@ -72,16 +74,6 @@ class _Source:
         that arrived in between would be taken for read."""
         self.has_flow = False
         """True if its last answer had records."""
-
-    @property
-    def is_to_be_asked(self) -> bool:
-        state = self.state
-        return (
-            self.fetched is None
-            and self.failure is None
-            and state._position is not None
-            and not state._paused
-        )
 
     @property
     def is_behind(self) -> bool:
@@ -289,7 +281,7 @@ class Fetching:
             has_brought = await self._fetch(node, assignment, asked)
 
     def _asked_of(self, node: int) -> list[_Source]:
-        asked = [source for source in self._led.get(node, ()) if source.is_to_be_asked]
+        asked = _to_be_asked(self._led.get(node, ()))
         if self._held_bytes < self._pace.buffer_bytes:
             return asked
         return [source for source in asked if source.tp.partition not in self._ready]
@@ -306,19 +298,16 @@ class Fetching:
 
     async def _fetch(self, node: int, assignment: Any, asked: list[_Source]) -> bool:
         """One request and its answer. True if it brought records."""
-        # Each is first once in a while: a broker fills its answer in the order of the request.
-        first = random.randrange(len(asked))
-        positions = {source.tp: source.state._position for source in asked[first:] + asked[:first]}
         pace = self._pace
         request = Fetch(
-            positions,
+            _by_topic(asked),
             wait_ms=0 if self._ready else pace.wait_ms,
             most=pace.most_bytes,
             each=pace.each_bytes,
         )
         sent_ms = time.time_ns() // 1_000_000
         try:
-            answers: list[Answer] = await self._client.send(node, request)
+            answers = await self._client.send(node, request)
         except errors.IncompatibleBrokerVersion:
             raise
         except errors.KafkaError as error:
@@ -327,46 +316,47 @@ class Fetching:
             return False
         if not assignment.active:
             return False
-        has_brought, has_failed = self._accept(answers, positions, sent_ms=sent_ms)
+        has_brought, has_failed = self._accept(answers, sent_ms=sent_ms)
         if has_brought:
             self._tell_takers()
         if has_failed:
             await asyncio.sleep(_RETRY_S)
         return has_brought
 
-    def _accept(
-        self, answers: Iterable[Answer], positions: Mapping[TopicPartition, int], *, sent_ms: int
-    ) -> tuple[bool, bool]:
+    def _accept(self, found: Iterable[tuple[str, list[Answer]]], *, sent_ms: int) -> tuple[bool, bool]:
         """Whether anything came for the takers, and whether any partition was refused."""
         has_brought = has_failed = False
-        for answer in answers:
-            tp = answer.tp
-            source = self._sources[tp.partition][tp.topic]
-            state, position = source.state, positions[tp]
-            if state._position != position:
-                continue
-            if answer.error_code:
-                has_failed = True
-                has_brought |= self._refuse(source, answer, position=position)
-                continue
-            state.highwater, state.lso = answer.highwater, answer.last_stable
-            source.shown_ms = self._heard_ms = sent_ms
-            source.has_flow = False
-            if answer.records:
-                fetched = Fetched(tp, answer.records, position=position, aborted=answer.aborted)
-                if not fetched.is_empty:
-                    source.fetched, source.has_flow = fetched, True
-                    source.size_bytes = len(answer.records)
-                    self._held_bytes += source.size_bytes
-                    self._ready.setdefault(tp.partition, {})[tp.topic] = source
-                    has_brought = True
+        sources = self._sources
+        for topic, answers in found:
+            for partition, error_code, end, stable, aborted, records in answers:
+                source = sources[partition][topic]
+                state = source.state
+                if state._position != source.asked_at:
+                    continue
+                if error_code:
+                    has_failed = True
+                    has_brought |= self._refuse(source, error_code)
+                    continue
+                state.highwater, state.lso = end, stable
+                source.shown_ms = self._heard_ms = sent_ms
+                source.has_flow = False
+                if records:
+                    fetched = Fetched(source.tp, records, position=source.asked_at, aborted=aborted)
+                    if not fetched.is_empty:
+                        source.fetched, source.has_flow = fetched, True
+                        source.size_bytes = len(records)
+                        self._held_bytes += source.size_bytes
+                        self._ready.setdefault(partition, {})[topic] = source
+                        has_brought = True
         return has_brought, has_failed
 
-    def _refuse(self, source: _Source, answer: Answer, *, position: int) -> bool:
+    def _refuse(self, source: _Source, error_code: int) -> bool:
         """True if whoever takes has to hear of it."""
-        error = errors.for_code(answer.error_code)
+        error = errors.for_code(error_code)
         if error in _FOR_THE_TAKER:
-            what: Any = {source.tp: position} if error is errors.OffsetOutOfRangeError else source.tp.topic
+            what: Any = (
+                {source.tp: source.asked_at} if error is errors.OffsetOutOfRangeError else source.tp.topic
+            )
             source.failure = error(what)
             self._ready.setdefault(source.tp.partition, {})[source.tp.topic] = source
             return True
@@ -380,3 +370,28 @@ class Fetching:
     def _tell_takers(self) -> None:
         for waiter in list(self._waiters):
             end_wait(waiter)
+
+
+def _to_be_asked(led: Iterable[_Source]) -> list[_Source]:
+    return [
+        source
+        for source in led
+        if source.fetched is None
+        and source.failure is None
+        and (state := source.state)._position is not None
+        and not state._paused
+    ]
+
+
+def _by_topic(asked: Sequence[_Source]) -> dict[str, list[tuple[int, int]]]:
+    """What to ask. Each is first once in a while: a broker fills its answer in the order of the request."""
+    first = random.randrange(len(asked))
+    by_topic: dict[str, list[tuple[int, int]]] = {}
+    for source in (*asked[first:], *asked[:first]):
+        topic, partition = source.tp
+        position = source.asked_at = source.state._position
+        if topic in by_topic:
+            by_topic[topic].append((partition, position))
+        else:
+            by_topic[topic] = [(partition, position)]
+    return by_topic

@@ -24,6 +24,7 @@ from streams.runtime.bell import Bell
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.failpoints import Point, hit
 from streams.runtime.polling import ConsumerThread, Taken
+from streams.runtime.produce_protocol import send_unjoined
 from streams.runtime.task import Turn
 from streams.runtime.wiring import Wiring
 from streams.runtime.worker import spare_garbage_collector
@@ -206,6 +207,11 @@ class BatchConsumer(driver.Consumer):
 
 class BatchProducer(driver.Producer):
     """Faust's producer with its aiokafka client opened up: whole batches go out through that."""
+
+    def _new_producer(self, transactional_id: str | None = None) -> Any:
+        producer = super()._new_producer(transactional_id)
+        send_unjoined(producer)
+        return producer
 
     @property
     def client(self) -> Any:

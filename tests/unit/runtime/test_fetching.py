@@ -52,27 +52,28 @@ class Broker:
     def force_metadata_update(self) -> None:
         self.metadata_asked += 1
 
-    async def send(self, node: int, request: Fetch) -> list[Answer]:
+    async def send(self, node: int, request: Fetch) -> list[tuple[str, list[Answer]]]:
         """Everything from the position on; waits at the gate like a request that is held, if it may be held."""
         self.requests.append((node, request))
         if self.fails:
             self.fails -= 1
             raise KafkaConnectionError("gone")
-        if all(at >= self.ends[tp] for tp, at in request._asked.items()) and request._wait_ms:
+        asked = {TopicPartition(topic, 0): at for topic, [(_, at)] in request.asked.items()}
+        if all(at >= self.ends[tp] for tp, at in asked.items()) and request.wait_ms:
             await self.gate.wait()
         self.heard_ms.append(time.time_ns() // 1_000_000)
         await asyncio.sleep(self.slow_s)
-        return [self._answer(tp, at) for tp, at in request._asked.items()]
+        return [(tp.topic, [self._answer(tp, at)]) for tp, at in asked.items()]
 
     def _answer(self, tp: TopicPartition, at: int) -> Answer:
         end = self.ends[tp]
         stable = self.stable.get(tp, end)
         data = Batch(stable - at).encode(at) if at < stable else b""
-        return Answer(tp, self.errors.get(tp, 0), end, stable, [], data)
+        return 0, self.errors.get(tp, 0), end, stable, [], data
 
     def asked(self) -> list[dict[str, int]]:
         """Topic -> offset of each request."""
-        return [{tp.topic: at for tp, at in request._asked.items()} for _, request in self.requests]
+        return [{topic: at for topic, [(_, at)] in request.asked.items()} for _, request in self.requests]
 
 
 @dataclass
@@ -173,7 +174,7 @@ def test_a_request_is_held_only_while_nothing_waits() -> None:
             await settle()
             # Held, then not: the quiet partition is looked at after 50 ms.
             await settle(after_s=0.06)
-            waits = [request._wait_ms for _, request in at.broker.requests]
+            waits = [request.wait_ms for _, request in at.broker.requests]
             assert waits[0] == 50
             assert waits[-1] == 0
             assert at.broker.asked()[-1] == {"b": 0}
@@ -279,7 +280,7 @@ def test_a_moved_leader_is_followed() -> None:
             at.broker.leaders[B] = 2
             at.broker.listener(None)
             await settle(after_s=0.15)
-            assert [node for node, request in at.broker.requests if B in request._asked] == [1, 2]
+            assert [node for node, request in at.broker.requests if "b" in request.asked] == [1, 2]
             assert at.take("b") == [0, 1, 2, 3, 4]
 
     asyncio.run(scenario())
@@ -355,7 +356,7 @@ def test_what_breaks_the_loop_is_raised_to_whoever_takes() -> None:
         broker._answer = lambda tp, at: None  # type: ignore[method-assign,assignment,return-value]
         async with world(broker) as at:
             await settle()
-            with pytest.raises(AttributeError):
+            with pytest.raises(TypeError):
                 at.fetching.ready(0, {"a"})
 
     asyncio.run(scenario())
