@@ -23,6 +23,7 @@ COMPILED = (
     "streams/core/outputs.py",
     "streams/core/profile.py",
     "streams/core/sessions.py",
+    "streams/core/shelf.py",
     "streams/core/step.py",
     "streams/core/stitching.py",
     "streams/core/timers.py",

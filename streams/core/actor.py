@@ -1,7 +1,8 @@
 """The state: one actor an identifier, an alias of its root or the root that holds the profile, stored in parts.
 
 Owns the parts' layout and the cache over the store; must not know what the state means or when it is committed.
-Keys: the identifier for the head, identifier + NUL + "c" for cart entries, + "j" and a number for journal parts.
+Keys: the identifier for the head, identifier + NUL + "c" for cart entries, + "j" and a number for journal parts, + "s"
+and a number for older sessions.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,8 +15,11 @@ from mypy_extensions import mypyc_attr
 from streams.core.carts import Episode
 from streams.core.journal import Journal
 from streams.core.messages import Waiting
+from streams.core.rules import Rules
 from streams.core.sessions import Session, content_uuid
-from streams.core.shapes import NEVER, Action, Alias, CartEntry, Root
+from streams.core.shapes import NEVER, Action, Alias, CartEntry, Root, SessionRow
+from streams.core.shelf import Shelf
+from streams.core.shelf import read as read_sessions
 
 CACHED_ACTORS: Final = 100_000
 _NAMESPACE: Final = b"throughline/profile"
@@ -42,7 +46,7 @@ class Profile:
 
     __slots__ = (
         "actions", "arrived_ms", "episodes", "found_ms", "last_digest", "last_ms", "late", "members", "merged_ms",
-        "proposal", "revision", "sessions", "waiting",
+        "proposal", "revision", "sessions", "shelf", "waiting",
     )  # fmt: skip
 
     def __init__(self, members: list[str]) -> None:
@@ -51,6 +55,7 @@ class Profile:
         self.last_ms = NEVER
         self.last_digest = 0
         self.sessions: list[Session] = []
+        self.shelf = Shelf()
         self.episodes: list[Episode] = []
         self.actions: list[Action] = []
         self.late: dict[int, int] = {}
@@ -73,6 +78,7 @@ class Actor:
         "_last_revision",
         "_profile_id",
         "carts",
+        "handed_over",
         "has_new_carts",
         "identifier",
         "index",
@@ -92,6 +98,7 @@ class Actor:
         self.carts: list[CartEntry] = []
         self.has_new_carts = False
         self.is_unsettled = False
+        self.handed_over: Shelf | None = None
         self._profile_id = ""
         self._last_revision = 0
         self.index: dict[str, int] = {}
@@ -110,6 +117,10 @@ class Actor:
         """The profile's revision, of an alias the one it was handed over with."""
         return self._last_revision if self.profile is None else self.profile.revision
 
+    def has_too_many(self, rules: Rules) -> bool:
+        """True if more is remembered than a person does in 72 h: a machine, whose further touchpoints pass by."""
+        return self.journal.size() >= rules.most_touchpoints or len(self.carts) >= rules.most_cart_entries
+
     def add_member(self, identifier: str) -> int:
         """The index of a member of a root, added if it is new."""
         at = self.index.get(identifier)
@@ -122,7 +133,9 @@ class Actor:
     def become_alias(self, root: str) -> None:
         """Hand everything over: only the pointer stays."""
         self._last_revision = self.revision
-        self.profile, self.root = None, root
+        assert self.profile is not None
+        self.profile.sessions = []
+        self.handed_over, self.profile, self.root = self.profile.shelf, None, root
         self.journal.clear()
         self.has_new_carts = self.has_new_carts or bool(self.carts)
         self.carts, self.index = [], {}
@@ -144,8 +157,12 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
     key, profile, journal = actor.key, actor.profile, actor.journal
     if profile is None:
         changes.append((key, _encode(Alias(actor.root))))
+        if actor.handed_over is not None:
+            actor.handed_over.write([], key, changes)
+            actor.handed_over = None
     else:
-        changes.append((key, _encode(_stored(profile, journal))))
+        head = profile.shelf.write(profile.sessions, key, changes)
+        changes.append((key, _encode(_stored(profile, head, journal))))
     if journal.dirty:
         for number in sorted(journal.dirty):
             at = number - journal.first
@@ -157,13 +174,13 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
         actor.has_new_carts = False
 
 
-def _stored(profile: Profile, journal: Journal) -> Root:
+def _stored(profile: Profile, sessions: list[SessionRow], journal: Journal) -> Root:
     return Root(
         profile.members, profile.revision, profile.last_ms, profile.last_digest,
-        [session.row() for session in profile.sessions], [episode.row() for episode in profile.episodes],
-        profile.actions, profile.late,
+        sessions, [episode.row() for episode in profile.episodes], profile.actions, profile.late,
         profile.proposal, profile.waiting, profile.merged_ms, profile.arrived_ms, profile.found_ms,
-        journal.first, len(journal.parts), journal.tail,
+        journal.first, len(journal.parts), journal.tail, journal.floor_ms, profile.shelf.forgotten,
+        profile.shelf.parts(),
     )  # fmt: skip
 
 
@@ -171,6 +188,8 @@ def whole(actor: Actor) -> list[tuple[bytes, bytes]]:
     """Every part of a root, to travel to another task."""
     actor.journal.dirty.update(range(actor.journal.first, actor.journal.first + len(actor.journal.parts)))
     actor.has_new_carts = True
+    if actor.profile is not None:
+        actor.profile.shelf.forget_what_is_stored()
     parts: list[Change] = []
     write_parts(actor, parts)
     return [(key, value) for key, value in parts if value is not None]
@@ -185,12 +204,16 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
     head: Alias | Root = _decode_head(value)
     if isinstance(head, Alias):
         return Actor(identifier, head.root, None)
-    actor = Actor(identifier, identifier, _profile(head))
+    profile = _profile(head)
+    profile.shelf, profile.sessions = read_sessions(
+        key, head.sessions_forgotten, head.sessions_parts, head.sessions, parts.get
+    )
+    actor = Actor(identifier, identifier, profile)
     numbers = range(head.journal_first, head.journal_first + head.journal_parts)
     found = [parts.get(_journal_key(key, number)) for number in numbers]
     held = [part for part in found if part is not None]
     assert len(held) == head.journal_parts, f"{identifier[:12]}…: journal parts are missing"
-    actor.journal = Journal(head.journal_first, held, head.journal_tail)
+    actor.journal = Journal(head.journal_first, held, head.journal_tail, head.journal_floor_ms)
     carts = parts.get(key + b"\0c")
     actor.carts = _decode_carts(carts) if carts else []
     return actor
@@ -200,7 +223,6 @@ def _profile(head: Root) -> Profile:
     profile = Profile(head.members)
     profile.revision = head.revision
     profile.last_ms, profile.last_digest = head.last_ms, head.last_digest
-    profile.sessions = [Session(*row) for row in head.sessions]
     profile.episodes = [Episode(*row) for row in head.episodes]
     profile.actions = head.actions
     profile.late, profile.proposal, profile.waiting = head.late, head.proposal, head.waiting

@@ -9,13 +9,17 @@ from typing import Any, Final
 
 from mypy_extensions import i64, mypyc_attr
 
+from streams.core.shapes import NEVER
+
 _ENTRY: Final = Struct("<qQIBBq")
 _pack: Final[Any] = _ENTRY.pack
 _unpack: Final[Any] = _ENTRY.iter_unpack
 _needle: Final[Any] = Struct("<Q").pack
 ENTRY_BYTES: Final = 30
+PART_ENTRIES: Final = 8
 PART_BYTES: Final = 240
-"""A part that is full; eight entries."""
+FEW_PARTS: Final = 32
+"""Up to so many parts are looked through for a digest; of more, digests are kept in a set."""
 
 OTHER: Final = 0
 ORDERED: Final = 1
@@ -28,28 +32,39 @@ channel (code), kind, revenue_micros."""
 
 @mypyc_attr(acyclic=True)
 class Journal:
-    """Full parts `first, first + 1, …` and the `tail` that still grows.
+    """Full parts `first, first + 1, …` and the `tail` that still grows; what occurred before `floor_ms` is forgotten.
 
     `dirty` holds the numbers of full parts to write, or, outside of those there are, to delete.
     """
 
-    __slots__ = ("dirty", "first", "parts", "tail")
+    __slots__ = ("_digests", "dirty", "first", "floor_ms", "parts", "tail")
 
-    def __init__(self, first: int = 0, parts: list[bytes] | None = None, tail: bytes = b"") -> None:
+    def __init__(
+        self, first: int = 0, parts: list[bytes] | None = None, tail: bytes = b"", floor_ms: int = NEVER
+    ) -> None:
         self.first = first
         self.parts = parts if parts is not None else []
         self.tail = tail
+        self.floor_ms = floor_ms
         self.dirty: set[int] = set()
+        self._digests: set[int] | None = None
 
     def __contains__(self, digest: int) -> bool:
+        if len(self.parts) > FEW_PARTS:
+            if self._digests is None:
+                self._digests = {row[1] for row in self._all_rows()}
+            return digest in self._digests
         needle: bytes = _needle(digest)
-        if _holds(self.tail, needle):
-            return True
-        return any(_holds(part, needle) for part in self.parts)
+        return _holds(self.tail, needle) or any(_holds(part, needle) for part in self.parts)
+
+    def size(self) -> int:
+        """How many entries are stored."""
+        return len(self.parts) * PART_ENTRIES + len(self.tail) // ENTRY_BYTES
 
     def rows(self) -> list[Row]:
         """Entries in arrival order."""
-        return [*_unpack(b"".join((*self.parts, self.tail)))]
+        floor_ms, rows = self.floor_ms, self._all_rows()
+        return rows if floor_ms == NEVER else [row for row in rows if row[0] >= floor_ms]
 
     def in_order(self) -> list[Row]:
         """Entries by event time, then digest: the order that decides."""
@@ -61,26 +76,48 @@ class Journal:
         self, occurred_ms: int, digest: int, member: int, channel: int, kind: int, revenue_micros: int
     ) -> None:
         """Add one entry."""
-        self._add(_pack(occurred_ms, digest, member, channel, kind, revenue_micros))
+        self._add(digest, _pack(occurred_ms, digest, member, channel, kind, revenue_micros))
 
     def extend(self, other: "Journal", index: list[int]) -> None:
         """Add another's entries whose touchpoints are not here yet; `index` tells its members' places here."""
+        if self.floor_ms > NEVER:
+            self._compact()
         held = {digest for _, digest, _, _, _, _ in self.rows()}
         for occurred_ms, digest, member, channel, kind, revenue_micros in other.rows():
             if digest not in held:
                 held.add(digest)
-                self._add(_pack(occurred_ms, digest, index[member], channel, kind, revenue_micros))
+                self._add(digest, _pack(occurred_ms, digest, index[member], channel, kind, revenue_micros))
 
     def drop_before(self, cutoff_ms: int) -> None:
-        """Forget entries that occurred before the cutoff."""
-        held = self.rows()
-        kept = [row for row in held if row[0] >= cutoff_ms]
-        if len(kept) < len(held):
-            self.clear()
-            for occurred_ms, digest, member, channel, kind, revenue_micros in kept:
-                self._add(_pack(occurred_ms, digest, member, channel, kind, revenue_micros))
+        """Forget entries that occurred before the cutoff: at once, and their parts from the front as they run empty."""
+        self.floor_ms = max(self.floor_ms, cutoff_ms)
+        stale = 0
+        for part in self.parts:
+            if any(row[0] >= cutoff_ms for row in _unpacked(part)):
+                break
+            stale += 1
+        if stale:
+            self.dirty.update(range(self.first, self.first + stale))
+            self.first += stale
+            self.parts = self.parts[stale:]
+            self._digests = None
+        if not self.parts and not any(row[0] >= cutoff_ms for row in _unpacked(self.tail)):
+            self.tail = b""
 
-    def _add(self, entry: bytes) -> None:
+    def _compact(self) -> None:
+        """Rewrite what is not forgotten: what another remembers may have occurred before the floor."""
+        held = self.rows()
+        self.clear()
+        self.floor_ms = NEVER
+        for occurred_ms, digest, member, channel, kind, revenue_micros in held:
+            self._add(digest, _pack(occurred_ms, digest, member, channel, kind, revenue_micros))
+
+    def _all_rows(self) -> list[Row]:
+        return _unpacked(b"".join((*self.parts, self.tail)))
+
+    def _add(self, digest: int, entry: bytes) -> None:
+        if self._digests is not None:
+            self._digests.add(digest)
         tail = self.tail + entry
         if len(tail) >= PART_BYTES:
             self.dirty.add(self.first + len(self.parts))
@@ -92,7 +129,11 @@ class Journal:
         """Forget everything; the numbers of parts are not used again."""
         stop = self.first + len(self.parts)
         self.dirty.update(range(self.first, stop))
-        self.first, self.parts, self.tail = stop, [], b""
+        self.first, self.parts, self.tail, self._digests = stop, [], b"", None
+
+
+def _unpacked(entries: bytes) -> list[Row]:
+    return [*_unpack(entries)]
 
 
 def _holds(part: bytes, needle: bytes) -> bool:

@@ -64,16 +64,20 @@ class Profiles:
         self.changed = Changed()
         self.unsettled: list[Actor] = []
 
+    def pass_by(self, profile: Profile, touchpoint: Touchpoint) -> None:
+        """Note that a touchpoint came which changes no session and no cart: late, or of somebody who has too many."""
+        profile.revision += 1
+        profile.arrived_ms = max(profile.arrived_ms, touchpoint.arrival_ms)
+        if touchpoint.is_late:
+            profile.late[touchpoint.digest] = touchpoint.arrival_ms
+
     def take(self, actor: Actor, profile: Profile, touchpoint: Touchpoint, member: int) -> Session | None:
-        """Enter a touchpoint that is not a duplicate; its session, None if it is late or the actor unsettled."""
+        """Enter a touchpoint that is neither a duplicate nor late; its session, None if the actor is unsettled."""
         digest, channel, cart = touchpoint.digest, touchpoint.channel, touchpoint.cart
         at_ms, arrival_ms = touchpoint.occurred_ms, touchpoint.arrival_ms
         profile.revision += 1
         if arrival_ms > profile.arrived_ms:
             profile.arrived_ms = arrival_ms
-        if touchpoint.is_late:
-            profile.late[digest] = arrival_ms
-            return None
         kind, revenue = OTHER, 0
         if cart is not None:
             actor.has_new_carts = True
@@ -278,6 +282,7 @@ class Profiles:
         cutoff_ms = None
         while profile.sessions and self._forget_session_ms(profile) <= clock_ms:
             cutoff_ms = profile.sessions.pop(0).ended_ms + 1
+            profile.shelf.forgotten += 1
         if cutoff_ms is not None:
             actor.journal.drop_before(cutoff_ms)
             if actor.carts and actor.carts[0].occurred_ms < cutoff_ms:

@@ -27,6 +27,9 @@ class Rules:
     expires_ms: int = 24 * HOUR_MS
     action_channels: tuple[str, ...] = ("email", "sms", "push")
     max_record_bytes: int = 983_040
+    most_touchpoints: int = 20_000
+    most_cart_entries: int = 2_000
+    """What of one profile is remembered at most: a bot's further touchpoints land without a session."""
     is_replay: bool = False
     """True: only ticks move the clock (history, simulation). False: append times and caught-up fetches do."""
 

@@ -73,7 +73,7 @@ class Alias(msgspec.Struct, gc=False, array_like=True, tag=0):
 
 
 class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
-    """A profile as it is stored: the fields of `actor.Profile`, and those of its journal that are not parts."""
+    """A profile as it is stored: the fields of `actor.Profile`, and what of its journal and its sessions is no part."""
 
     members: list[str]
     revision: int
@@ -91,6 +91,9 @@ class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     journal_first: int
     journal_parts: int
     journal_tail: bytes
+    journal_floor_ms: int
+    sessions_forgotten: int
+    sessions_parts: int
 
 
 class ClockState(msgspec.Struct, array_like=True):

@@ -49,7 +49,8 @@ class Dead:
 class Effects:
     """What a batch does: records by output topic (to the task's own partition), messages by inbox partition, state.
 
-    `counts` are touchpoints, forwarded, duplicates, late, clamped, messages, fired, held and actions of this batch.
+    `counts` are touchpoints, forwarded, duplicates, late, excess (of a profile with too many), clamped, messages,
+    fired, held and actions of this batch.
     """
 
     outputs: dict[str, Sequence[Output]] = field(default_factory=dict)
@@ -265,14 +266,16 @@ class Step:
             self._count("duplicates")
             return
         self._actors.touch(actor)
-        if touchpoint.is_late:
-            self._count("late")
+        if touchpoint.is_late or actor.has_too_many(self._rules):
+            self._count("late" if touchpoint.is_late else "excess")
+            self._profiles.pass_by(profile, touchpoint)
+            self._stitching.say(actor, None, touchpoint)
+            return
         session = self._profiles.take(actor, profile, touchpoint, actor.index[first])
-        is_said = session is not None or touchpoint.is_late
-        if is_said:
+        if session is not None:
             self._stitching.say(actor, session, touchpoint)
         if actor.is_unsettled:
-            self._stitching.wait(actor, arrival, is_said=is_said)
+            self._stitching.wait(actor, arrival, is_said=session is not None)
 
     def _settle(self, actor: Actor) -> None:
         """Work out what an actor's touchpoints of this batch have changed before their like came."""

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.journal import ENTRY_BYTES, Journal, Row
-from streams.core.sessions import insert, sessions_of
+from streams.core.sessions import Session, insert, sessions_of
+from streams.core.shelf import Shelf
+from streams.core.shelf import read as read_sessions
 from tests.unit.core.records import MINUTE_MS, FakeRecord, OneTask, added, bought, touchpoint
 
 GAPS_MS = (30 * MINUTE_MS,) * 15
@@ -117,12 +119,55 @@ def test_a_touchpoint_put_in_between_gives_what_all_of_them_give(
 
 @given(st.lists(entries, max_size=40, unique_by=lambda entry: entry[1]), st.integers(0, 500))
 def test_forgetting_is_by_event_time(found: list[Row], cutoff_ms: int) -> None:
-    """What occurred before the cutoff goes, the rest stays, and numbers of parts are not used again."""
+    """What occurred before the cutoff goes, the rest stays; no part is rewritten, and those that go are the first."""
     journal = Journal()
     for entry in found:
         journal.append(*entry)
-    written = set(range(journal.first, journal.first + len(journal.parts)))
+    journal.dirty.clear()
+    stop = journal.first + len(journal.parts)
     journal.drop_before(cutoff_ms)
     assert journal.rows() == [entry for entry in found if entry[0] >= cutoff_ms]
-    if len(journal.rows()) < len(found):
-        assert not written & set(range(journal.first, journal.first + len(journal.parts)))
+    assert journal.first + len(journal.parts) == stop
+    assert journal.dirty == set(range(journal.first))
+    assert all(entry[1] in journal for entry in journal.rows())
+
+
+@given(
+    st.lists(entries, max_size=40, unique_by=lambda entry: entry[1]), st.integers(0, 40), st.integers(0, 500)
+)
+def test_what_another_remembers_is_remembered(found: list[Row], at: int, cutoff_ms: int) -> None:
+    """A merge brings back nothing that was forgotten here and loses nothing of the other's, older as it may be."""
+    mine, theirs = Journal(), Journal()
+    for entry in found[:at]:
+        mine.append(*entry)
+    for entry in found[at:]:
+        theirs.append(*entry)
+    mine.drop_before(cutoff_ms)
+    mine.extend(theirs, list(range(10)))
+    kept = [entry for entry in found[:at] if entry[0] >= cutoff_ms]
+    assert sorted(mine.rows()) == sorted(kept + found[at:])
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.data())
+def test_a_shelf_gives_back_the_sessions_it_was_given(lengths: list[int], data: st.DataObject) -> None:
+    """However sessions come, change and are forgotten, what is stored is what there is, and the rest is deleted."""
+    shelf, sessions, store = Shelf(), [], dict[bytes, bytes]()
+    for number, length in enumerate(lengths):
+        sessions.append(Session(number, number, number, number, length, b"\0", 0, 0, False))
+        changed = data.draw(st.sampled_from(sessions))
+        changed.touchpoints += 1
+        if data.draw(st.booleans()) and len(sessions) > 1:
+            sessions.pop(0)
+            shelf.forgotten += 1
+        changes: list[tuple[bytes, bytes | None]] = []
+        head = shelf.write(sessions, b"k", changes)
+        assert len(head) <= 4
+        for key, value in changes:
+            if value is None:
+                del store[key]
+            else:
+                assert store.get(key) != value
+                store[key] = value
+        _, found = read_sessions(b"k", shelf.forgotten, shelf.parts(), head, store.get)
+        assert [s.row() for s in found] == [s.row() for s in sessions]
+        assert len(store) == shelf.parts()

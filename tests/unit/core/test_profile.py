@@ -215,16 +215,35 @@ def test_a_failure_in_the_middle_of_a_record_leaves_no_trace() -> None:
     assert task.store == clean.store
 
 
-def test_a_journal_of_thousands_changes_little() -> None:
-    """A touchpoint of a profile with 10,000 in its window writes what it changed, not everything."""
+@pytest.mark.parametrize("pause_ms", [0, 31 * MINUTE_MS])
+def test_a_journal_of_thousands_changes_little(pause_ms: int) -> None:
+    """A touchpoint of a profile with 10,000 in its window writes what it changed, not everything.
+
+    In one long session and in a hundred: sessions that are written whole with every touchpoint take 4,800 bytes.
+    """
     task = OneTask()
-    task.take(*(touchpoint(f"v{i}", i * 20_000) for i in range(10_000)))
+    times = [i * 10_000 + i // 100 * pause_ms for i in range(10_000)]
+    task.take(*(touchpoint(f"v{i}", at_ms) for i, at_ms in enumerate(times)))
     sizes = []
     for i in range(40):
-        effects = task.take(touchpoint(f"w{i}", 10_000 * 20_000 + i))
+        effects = task.take(touchpoint(f"w{i}", times[-1] + 1 + i))
         changes = [change for change in effects.changes if not change[0].startswith(b"\0")]
         sizes.append(sum(len(key) + len(value or b"") for key, value in changes))
-    assert max(sizes) <= 1_000
+    assert max(sizes) <= 600
+
+
+def test_a_machines_touchpoints_land_and_bloat_nothing() -> None:
+    """Beyond a bound, touchpoints of one profile are stitched and landed without a session; state stops growing."""
+    rules = Rules(is_replay=True, most_touchpoints=50)
+    task = OneTask(rules)
+    task.take(*(touchpoint(f"b{i}", i * 1_000) for i in range(50)))
+    held = sum(map(len, task.store.values()))
+    effects = task.take(*(touchpoint(f"c{i}", 50_000 + i) for i in range(200)), touchpoint("b7", 7_000))
+    assert effects.counts["excess"] == 200
+    assert effects.counts["duplicates"] == 1
+    assert len(task.said["touchpoints.stitched"]) == 250
+    assert [r["session_id"] for r in task.said["touchpoints.stitched"][50:]] == [None] * 200
+    assert sum(map(len, task.store.values())) <= held + 50
 
 
 def test_a_cart_that_lay_for_days_is_a_new_one() -> None:
