@@ -125,7 +125,7 @@ METRICS = (
     Metric(Name.BATCH_RECORDS, "histogram", "records in a batch", buckets=_SIZES),
     Metric(Name.STEP_SECONDS, "histogram", "wall time of a batch by step", ("step",), _SECONDS),
     Metric(Name.CPU_SECONDS, "counter", "CPU time by phase", ("phase",)),
-    Metric(Name.TRANSACTIONS, "counter", "Kafka transactions by how they ended", ("outcome",)),
+    Metric(Name.TRANSACTIONS, "counter", "Kafka transactions by their end; a failed one ends its worker", ("outcome",)),
     Metric(Name.TRANSACTION_SECONDS, "histogram", "from begin to the broker's last word", buckets=_SECONDS),
     Metric(Name.RESTORES, "histogram", "taking tasks over, restores included", buckets=(*_SECONDS, 120, 600)),
     Metric(Name.RESTORED, "counter", "changelog records read back"),

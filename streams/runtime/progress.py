@@ -186,21 +186,13 @@ class Progress:
     def stall(self) -> str:
         """Why the worker must not go on like this; empty while it is all right. From any thread."""
         now_s, stall_s = self.now(), self.stall_s
-        if (silent_s := now_s - self.beaten_s) >= stall_s:
-            return f"the event loop has not run for {silent_s:.0f} s"
-        waited_s = now_s - self.changed_s
-        match self.state:
-            case State.RUNNING:
-                return self._stall_of_lanes(now_s) if self.tasks else ""
-            case State.RESTORING:
-                return f"the restore has not got on for {waited_s:.0f} s" if waited_s >= stall_s else ""
-            case _:
-                is_late = waited_s >= stall_s + GROUP_PATIENCE_S
-                return (
-                    f"it has been {self.state} for {waited_s:.0f} s without getting its tasks"
-                    if is_late
-                    else ""
-                )
+        silent_s = now_s - self.beaten_s
+        silent = f"the event loop has not run for {silent_s:.0f} s"
+        if silent_s >= stall_s:
+            return silent
+        other = self._other_stall(now_s)
+        # What stands still for that reason may have stood a moment longer.
+        return f"{silent}; {other}" if other and silent_s >= _LEAST_READY_S else other
 
     def obstacles(self) -> list[str]:
         """What keeps the worker from being ready; each in a line, nobody's name in it. From any thread."""
@@ -215,6 +207,21 @@ class Progress:
             for partition, task in sorted(self.tasks.items())
             if now_s - task.well_s >= most_s
         ]
+
+    def _other_stall(self, now_s: float) -> str:
+        waited_s, stall_s = now_s - self.changed_s, self.stall_s
+        match self.state:
+            case State.RUNNING:
+                return self._stall_of_lanes(now_s) if self.tasks else ""
+            case State.RESTORING:
+                return f"the restore has not got on for {waited_s:.0f} s" if waited_s >= stall_s else ""
+            case _:
+                is_late = waited_s >= stall_s + GROUP_PATIENCE_S
+                return (
+                    f"it has been {self.state} for {waited_s:.0f} s without getting its tasks"
+                    if is_late
+                    else ""
+                )
 
     def _stall_of_lanes(self, now_s: float) -> str:
         for name, lane in (("inputs", self.inputs_all), ("inbox", self.inbox_all)):

@@ -86,7 +86,7 @@ def test_what_lies_fetched_is_bounded_whatever_the_number_of_partitions(
 ) -> None:
     """256 partitions with 300 MB to read: each task has something, beyond that `worker.fetch_buffer_bytes` is kept to.
 
-    Seen to take 180 MB with only aiokafka's own bound, one fetch of each partition. It stops while it waits.
+    Of that one batch is opened in each. Seen to take 270 MB without the budget. It stops while it waits for room.
     """
     monkeypatch.setattr(runtime_world, "PARTITIONS", 64)
     world = make_world()
@@ -98,7 +98,7 @@ def test_what_lies_fetched_is_bounded_whatever_the_number_of_partitions(
     before = rss(worker)
     held = [rss(worker) - before for _ in seconds(12.0)]
     print(f"over the start, in MB: {[round(one) for one in held[::20]]}")
-    assert max(held) < 135
+    assert max(held) < 200
     assert worker.stop() == 0
 
 

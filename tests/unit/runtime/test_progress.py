@@ -109,6 +109,17 @@ def test_a_loop_that_does_not_run_is_a_stall_in_every_state() -> None:
     assert house.progress.stall() == "the event loop has not run for 100 s"
 
 
+def test_a_loop_that_blocks_with_records_waiting_is_the_reason_told_first() -> None:
+    """Lag was measured before it blocked, so that stands still a moment longer; what to look at is the loop."""
+    house = House(0)
+    house.goes_on(4, in_0=5)
+    house.now_s += 96.5
+    assert house.progress.stall() == (
+        "the event loop has not run for 96 s; "
+        "no position of the inputs was committed for 100 s, while 5 records wait"
+    )
+
+
 def test_a_restore_has_to_get_on() -> None:
     """However long it takes: told is the share that is read; stalled is one that reads nothing."""
     house = House()
