@@ -68,7 +68,7 @@ def test_sigterm_while_tasks_are_taken_over(real_kafka: RealKafka, seed: int, tm
         for number, point in enumerate((Point.OPENED, Point.RESTORED, Point.ASSIGNED)):
             name = f"worker-{number}"
             day.fleet.start(name, [f"{point}:1:sleep=2"])
-            time.sleep(3.5)
+            until(lambda name=name: "failpoint" in day.fleet.said(name), f"the worker to be at {point}")  # type: ignore[misc]
             assert day.fleet.retire(name) == 0
         day.fleet.start("last")
         day.finish()
