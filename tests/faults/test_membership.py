@@ -61,7 +61,7 @@ def test_sigterm_in_the_middle_of_a_batch(
 def test_sigterm_while_tasks_are_taken_over(real_kafka: RealKafka, seed: int, tmp_path: Path) -> None:
     """Between fencing and restoring, and between restoring and the first poll: exit code 0, and the next one goes on.
 
-    Seen to fail without the lock between `assign` and `close`: the assignment finds its tasks gone, exit code 1.
+    The same with tasks to give up is in `tests.integration.test_rebalance`.
     """
     with town(real_kafka, tmp_path, seed=seed, people=40) as day:
         day.feed(0.5)
