@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ def hit(point: Point) -> None:
 
 def _act(action: str, point: Point) -> None:
     verb, _, number = action.partition("=")
+    print(f"failpoint {point}: {action}", file=sys.stderr, flush=True)
     if verb == "raise":
         raise FailpointRaised(point)
     if verb == "sleep":

@@ -37,13 +37,15 @@ _IDENTITY: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
 def assert_exactly_once(line: RealLine, emitted: Iterable[Emitted]) -> None:
     """Everything that was emitted is on the outputs, once and right; the group's offsets are what state reflects."""
     written = [(m.topic() or "", m.value() or b"") for m in committed_records(line.bootstrap, *OUTPUTS)]
-    assert doubled(written) == {}
+    twice = doubled(written)
+    assert not twice, f"said twice on the wire: {twice}"
     # Whatever was appended just now arrived after it was received: in replay, that is what counts.
     now_ms = time.time_ns() // 1_000_000
     expected = answer(touchpoints_of(emitted, now_ms))
     found = differences(expected, landed_from(written, may_repeat=False))
     assert not found, str(found)
-    assert positions_in_group(line) == positions_in_changelog(line)
+    told, held = positions_in_group(line), positions_in_changelog(line)
+    assert told == held, f"the group stands at {told}, state at {held}"
 
 
 def touchpoints_of(emitted: Iterable[Emitted], arrival_ms: int) -> Iterator[Touchpoint]:

@@ -61,14 +61,14 @@ def test_sigterm_in_the_middle_of_a_batch(
 def test_sigterm_while_tasks_are_taken_over(real_kafka: RealKafka, seed: int, tmp_path: Path) -> None:
     """Between fencing and restoring, and between restoring and the first poll: exit code 0, and the next one goes on.
 
-    Seen to fail without the lock between `assign` and `close`: the assignment finds its tasks gone, exit code 1.
+    The same with tasks to give up is in `tests.integration.test_rebalance`.
     """
     with town(real_kafka, tmp_path, seed=seed, people=40) as day:
         day.feed(0.5)
         for number, point in enumerate((Point.OPENED, Point.RESTORED, Point.ASSIGNED)):
             name = f"worker-{number}"
             day.fleet.start(name, [f"{point}:1:sleep=2"])
-            time.sleep(3.5)
+            until(lambda name=name: "failpoint" in day.fleet.said(name), f"the worker to be at {point}")  # type: ignore[misc]
             assert day.fleet.retire(name) == 0
         day.fleet.start("last")
         day.finish()

@@ -32,8 +32,8 @@ def test_a_zombie_is_fenced_and_its_writes_are_not_seen(
 ) -> None:
     """SIGSTOP within a commit until the session is over and another has the tasks; then SIGCONT.
 
-    Seen to fail (doubled on `touchpoints.stitched`) with transactional ids of each process' own, and when a task is
-    opened only with its first commit.
+    Seen to fail at `commit.packed` with transactional ids of each process' own: the zombie commits what is the heir's.
+    At the others its transaction then blocks the heir until it times out, which is fenced as well.
     """
     with town(real_kafka, tmp_path, seed=seed, people=40) as day:
         day.feed(0.4)
