@@ -6,6 +6,7 @@ import asyncio
 
 from schemas.catalog import Catalog
 from streams.agents.app import Plan, build
+from streams.agents.stores import stores_of
 from streams.core.rules import Rules
 from streams.core.step import Step
 from streams.runtime.broker_traits import BrokerTraits, traits_of
@@ -64,11 +65,18 @@ def engine_factory(settings: Settings) -> EngineFactory:
 
 
 def start_worker(settings: Settings) -> int:
-    """Runs one worker until it is told to stop. Returns its exit code."""
+    """Runs one worker until it is told to stop. Returns its exit code. Raises StateDirectoryUnavailable."""
     set_up_logging(settings.worker.log_level)
     traits = asyncio.run(traits_of(settings.kafka.bootstrap_servers))
     metrics = Metrics()
     metrics.serve(settings.worker.metrics_port)
     stopping = Stopping()
-    app = build(plan_of(settings, traits), engine_factory(settings), metrics=metrics, stop=stopping)
-    return run(app, stopping=stopping, metrics=metrics)
+    with stores_of(settings) as make_store:
+        app = build(
+            plan_of(settings, traits),
+            engine_factory(settings),
+            metrics=metrics,
+            stop=stopping,
+            make_store=make_store,
+        )
+        return run(app, stopping=stopping, metrics=metrics)

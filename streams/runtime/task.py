@@ -18,6 +18,7 @@ from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import Effects, Engine, EngineFactory, Record, Store
 from streams.runtime.metrics import Metrics, Phase
 from streams.runtime.plan import Plan, PlanLost, plan_of
+from streams.runtime.store.format import StateTooNew
 
 __all__ = ["Pace", "Task", "Tasks", "Turn"]
 
@@ -82,6 +83,8 @@ class Task:
         self._heard_at_s = 0.0
         self._plan = Plan([], 0, {})
         self._committing: asyncio.Task[None] | None = None
+        self._restored = restored
+        self._header = list(restored.header)
 
     def is_ready(self, now_s: float) -> bool:
         """True when the task may be given a batch."""
@@ -152,15 +155,20 @@ class Task:
 
     async def _commit_then_apply(self, effects: Effects) -> None:
         started_s = time.perf_counter()
-        end = await self._commit.commit(
-            self.partition, effects, positions=dict(self.positions), plan=self._plan
-        )
+        header, self._header = self._header, []
+        positions, changes = dict(self.positions), effects.changes[:]
+        effects.changes[:0] = header
+        end = await self._commit.commit(self.partition, effects, positions=positions, plan=self._plan)
         with self._metrics.phase(Phase.APPLY):
-            self._store.apply(effects.changes)
+            self._store.apply(changes, self._restored.behind(end, positions))
         self.changelog_end = end
         self._metrics.committed(time.perf_counter() - started_s)
         for letter in effects.dead:
             self._metrics.dead_letter(letter.reason)
+
+    def close(self) -> None:
+        """Lets go of the state. Only when settled."""
+        self._store.close()
 
     def _settle(self, done: asyncio.Task[None], *, on_done: Callable[[], None]) -> None:
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
@@ -177,7 +185,7 @@ class Tasks:
     """The tasks of this worker: assigned, given turns, revoked. All on the worker's main loop."""
 
     make_engine: EngineFactory
-    make_store: Callable[[], Store]
+    make_store: Callable[[int], Store]
     changelog: Changelog
     commit: Commit
     inputs: Collection[str]
@@ -241,17 +249,19 @@ class Tasks:
 
     async def _let_go(self, partitions: Iterable[int]) -> None:
         for partition in list(partitions):
-            del self.parked[partition]
+            self.parked.pop(partition).close()
             await self.commit.close(partition)
 
     async def _restored(self, partitions: Iterable[int]) -> dict[int, Task]:
-        stores = {partition: self.make_store() for partition in partitions}
+        stores = {partition: self.make_store(partition) for partition in partitions}
         for partition in stores:
             await self.commit.open(partition)
         try:
             restored = await self.changelog.restore(stores)
         except ChangelogTruncated as error:
             end_process(ExitCode.LOST, str(error))
+        except StateTooNew as error:
+            end_process(ExitCode.BROKEN, str(error))
         tasks = {
             partition: Task(
                 partition,

@@ -91,7 +91,7 @@ class House:
         self.stopped: list[ExitCode] = []
         self.tasks = Tasks(
             make_engine=self._make_engine,
-            make_store=MemoryStore,
+            make_store=lambda partition: MemoryStore(),
             changelog=self.changelogs,  # type: ignore[arg-type]  # a stand-in
             commit=self.commits,
             inputs={"in"},
