@@ -70,7 +70,7 @@ class Progress:
     tasks: int
     records: int
     share: float
-    """Of the offsets to be read."""
+    """Of the offsets to be read; 1.0 at the end, which is always told."""
     elapsed_s: float
 
     @property
@@ -81,14 +81,24 @@ class Progress:
 
 def log_progress(progress: Progress) -> None:
     """One line."""
-    log.info(
-        "restoring %d tasks: %.0f %% of the changelog, %d records, %.0f/s, %.0f s left",
-        progress.tasks,
-        100 * progress.share,
-        progress.records,
-        progress.records / max(progress.elapsed_s, 1e-9),
-        progress.left_s,
-    )
+    rate = progress.records / max(progress.elapsed_s, 1e-9)
+    if progress.share < 1.0:
+        log.info(
+            "restoring %d tasks: %.0f %% of the changelog, %d records, %.0f/s, %.0f s left",
+            progress.tasks,
+            100 * progress.share,
+            progress.records,
+            rate,
+            progress.left_s,
+        )
+    else:
+        log.info(
+            "restored %d tasks: %d records in %.1f s, %.0f/s",
+            progress.tasks,
+            progress.records,
+            progress.elapsed_s,
+            rate,
+        )
 
 
 @dataclass(slots=True)
@@ -166,11 +176,12 @@ class Restoration:
         except OffsetOutOfRangeError:
             await self._refuse_truncated()
             raise
+        self.tell(self._progress(time.monotonic() - started_s))
 
     def _progress(self, elapsed_s: float) -> Progress:
         whole = sum(target.end - target.start for target in self.targets.values())
         done = sum(min(target.base.offset, target.end) - target.start for target in self.targets.values())
-        return Progress(len(self.targets), self.records, done / max(whole, 1), elapsed_s)
+        return Progress(len(self.targets), self.records, done / whole if whole else 1.0, elapsed_s)
 
     def _settle(self, target: _Target, started_ms: int) -> Restored:
         """Everything that was there when the restore began is in the store."""

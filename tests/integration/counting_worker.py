@@ -18,12 +18,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streams.agents.app import Plan, build
+from streams.agents.stores import stores_of
 from streams.runtime.broker_traits import traits_of
 from streams.runtime.commit import AtLeastOnce, TaskTopics
 from streams.runtime.engine import Batch, Change, Record, Store
 from streams.runtime.metrics import Metrics
 from streams.runtime.task import Pace
 from streams.runtime.worker import Stopping, run, set_up_logging
+from streams.settings import load
 
 PARTITIONS = 4
 INPUTS = ("in.a", "in.b", "in.c")
@@ -163,6 +165,7 @@ def main() -> int:
     parser.add_argument("--session-s", type=float, default=0.0)
     parser.add_argument("--step-s", type=float, default=0.0)
     parser.add_argument("--tells-turns", action="store_true")
+    parser.add_argument("--state", default="", help="directory of a RocksDB state; none: in memory")
     parser.add_argument("--dies-after", choices=("plan", "outputs", "changelog"), default="")
     parser.add_argument("--at-commit", type=int, default=3)
     options = parser.parse_args()
@@ -185,7 +188,18 @@ def main() -> int:
             partition, store, suffix=options.suffix, step_s=options.step_s, tells_turns=options.tells_turns
         )
 
-    app = build(plan, make_engine, metrics=metrics, stop=stopping)
+    environ = {"THROUGHLINE_STATE_STORE": "memory"}
+    if options.state:
+        # Small, so that files are written all the time.
+        small = {"CACHE_BYTES": "1048576", "MEMTABLE_BYTES": "1048576", "BUFFER_BYTES": "2000"}
+        environ = {f"THROUGHLINE_STATE_{name}": value for name, value in small.items()}
+        environ |= {"THROUGHLINE_STATE_STORE": "rocksdb", "THROUGHLINE_STATE_DIRECTORY": options.state}
+    with stores_of(load(None, environ)) as make_store:
+        app = build(plan, make_engine, metrics=metrics, stop=stopping, make_store=make_store)
+        return _run(app, options, metrics=metrics, stopping=stopping)
+
+
+def _run(app: Any, options: argparse.Namespace, *, metrics: Metrics, stopping: Stopping) -> int:
     if options.dies_after:
         DyingCommit.dies_after, DyingCommit.at_commit = options.dies_after, options.at_commit
         app.transport.wiring.tasks.commit.__class__ = DyingCommit

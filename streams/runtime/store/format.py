@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 
 from streams.runtime.engine import Change
 
-__all__ = ["FIRST_FORMAT", "HEADER_PREFIX", "STATE_FORMAT", "Migration", "StateFormat", "StateTooNew"]
+__all__ = [
+    "FIRST_FORMAT",
+    "HEADER_PREFIX",
+    "STATE_FORMAT",
+    "Migration",
+    "StateFormat",
+    "StateTooNew",
+    "new_changelog_id",
+]
 
 FIRST_FORMAT = 1
 """What values are in that no header stands before."""
