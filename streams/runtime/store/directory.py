@@ -74,8 +74,10 @@ class StateDirectory:
         (folder / _DISTRUSTED).touch()
 
     def remove(self, name: str) -> None:
-        """The folder and all that is in it."""
-        shutil.rmtree(self.folder(name), ignore_errors=True)
+        """The folder and all that is in it. Raises OSError rather than leave some of it."""
+        folder = self.folder(name)
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
 def _holder(lock: int) -> str:

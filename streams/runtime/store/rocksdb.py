@@ -260,6 +260,7 @@ class RocksDBStore:
     def prepare(self, records: int) -> None:
         """Many records are written some three times as fast to a database that is not read meanwhile."""
         if records >= _BULK_FROM_RECORDS:
+            self._flush(wait=True)
             self._reopen(is_bulk=True)
 
     def settle(self) -> None:
