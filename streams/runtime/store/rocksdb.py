@@ -305,7 +305,9 @@ class RocksDBStore:
 
     def _open(self, *, is_bulk: bool) -> None:
         path = str(self._stores.directory.folder(self._name))
-        self._db = Rdict(path, self._stores.options(is_bulk=is_bulk))
+        options = self._stores.options(is_bulk=is_bulk)
+        # By name: or else a database that exists is opened as it was the last time, with a cache of its own.
+        self._db = Rdict(path, options, column_families={"default": options})
         self._get = self._db.get
         self._is_bulk = is_bulk
 
