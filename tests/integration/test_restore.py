@@ -60,6 +60,13 @@ class Log:
             admin = AdminClient({"bootstrap.servers": self.bootstrap})
             [made] = admin.create_topics([NewTopic(self.topic, PARTITIONS, 1, config=config)]).values()
             made.result(30)
+            # Made is not yet known: clients log it as an error if they ask too soon.
+            while not self._has_leaders(admin):
+                time.sleep(0.1)
+
+    def _has_leaders(self, admin: AdminClient) -> bool:
+        found = admin.list_topics(timeout=10).topics.get(self.topic)
+        return found is not None and [p.leader >= 0 for p in found.partitions.values()] == [True] * PARTITIONS
 
     def delete(self) -> None:
         """And everything in it."""
