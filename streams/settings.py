@@ -170,6 +170,35 @@ class Worker(Section):
     )
 
 
+class State(Section):
+    """Where a worker keeps the state of its tasks. The changelog has all of it, whatever is chosen here."""
+
+    store: Literal["memory", "rocksdb"] = Field(
+        default="memory",
+        description="`rocksdb` holds more than fits into memory, and reads but the changelog's tail at a restart.",
+    )
+    directory: str = Field(
+        default=".throughline/state",
+        min_length=1,
+        description="Where RocksDB keeps its files. Every worker needs a directory of its own.",
+    )
+    cache_bytes: int = Field(
+        default=16 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="RocksDB: what a worker keeps in memory of blocks it has read and of what it has not yet flushed.",
+    )
+    memtable_bytes: int = Field(
+        default=8 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="RocksDB: of it, what is not yet flushed; read again from the changelog after a crash.",
+    )
+    buffer_bytes: int = Field(
+        default=4 * 1024 * 1024,
+        ge=0,
+        description="RocksDB: changes that wait in front of it, so that what changes often is written once.",
+    )
+
+
 class Identity(Section):
     """What identifies a person."""
 
@@ -273,6 +302,7 @@ class Settings(Section):
     kafka: Kafka = Field(default_factory=Kafka)
     registry: Registry = Field(default_factory=Registry)
     worker: Worker = Field(default_factory=Worker)
+    state: State = Field(default_factory=State)
     identity: Identity = Field(default_factory=Identity)
     sessions: Sessions = Field(default_factory=Sessions)
     carts: Carts = Field(default_factory=Carts)

@@ -18,7 +18,7 @@ from streams.runtime.changelog import Changelog
 from streams.runtime.commit import AtLeastOnce, Commit, TaskTopics
 from streams.runtime.dead_letters import DeadShare
 from streams.runtime.ending import ExitCode, end_process
-from streams.runtime.engine import EngineFactory
+from streams.runtime.engine import EngineFactory, Store
 from streams.runtime.metrics import Metrics
 from streams.runtime.store.memory import MemoryStore
 from streams.runtime.task import Pace, Tasks, Turn
@@ -75,7 +75,12 @@ class PipelineApp(faust.App):
 
 
 def build(
-    plan: Plan, make_engine: EngineFactory, *, metrics: Metrics, stop: Callable[[ExitCode, str], None]
+    plan: Plan,
+    make_engine: EngineFactory,
+    *,
+    metrics: Metrics,
+    stop: Callable[[ExitCode, str], None],
+    make_store: Callable[[int], Store] = lambda partition: MemoryStore(),
 ) -> Any:
     """The app, ready to be run by a worker.
 
@@ -85,7 +90,7 @@ def build(
     app = PipelineApp(plan.name, **_faust_settings(plan))
     tasks = app.tasks = Tasks(
         make_engine=make_engine,
-        make_store=MemoryStore,
+        make_store=make_store,
         changelog=Changelog(plan.bootstrap_servers, plan.topics.changelog),
         commit=_commit(app, plan, metrics=metrics),
         inputs=frozenset(plan.topics.inputs),

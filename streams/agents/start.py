@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from schemas.catalog import Catalog
 from streams.agents.app import Guarantee, Plan, build
+from streams.agents.stores import stores_of
 from streams.core.rules import Rules
 from streams.core.step import Step
 from streams.runtime.broker_traits import BrokerTraits, traits_of
@@ -84,12 +85,15 @@ def engine_factory(settings: Settings) -> EngineFactory:
 
 def start_worker(settings: Settings) -> int:
     """Runs one worker until it is told to stop. Returns its exit code. Raises NoTransactions, UnfitTopics,
-    BrokerUnavailable, CannotServe."""
+    BrokerUnavailable, CannotServe, StateDirectoryUnavailable."""
     set_up_logging(settings.worker.log_level)
     traits = asyncio.run(traits_of(settings.kafka.bootstrap_servers))
     refuse_unfit(settings)
     plan, stopping = plan_of(settings, traits), Stopping()
     worker = settings.worker
-    with observed(worker.stall_s, port=worker.metrics_port, inbox=INBOX, is_live=plan.is_live) as metrics:
-        app = build(plan, engine_factory(settings), metrics=metrics, stop=stopping)
+    with (
+        stores_of(settings) as make_store,
+        observed(worker.stall_s, port=worker.metrics_port, inbox=INBOX, is_live=plan.is_live) as metrics,
+    ):
+        app = build(plan, engine_factory(settings), metrics=metrics, stop=stopping, make_store=make_store)
         return run(app, stopping=stopping, metrics=metrics)

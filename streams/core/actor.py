@@ -17,11 +17,12 @@ from streams.core.journal import Journal
 from streams.core.messages import Waiting
 from streams.core.rules import Rules
 from streams.core.sessions import Session, content_uuid
-from streams.core.shapes import NEVER, Action, Alias, CartEntry, Root, SessionRow
+from streams.core.shapes import NEVER, NO_TIMER, Action, Alias, CartEntry, Root, RootTimer, SessionRow
 from streams.core.shelf import Shelf
 from streams.core.shelf import read as read_sessions
 
-CACHED_ACTORS: Final = 100_000
+CACHED_ACTORS: Final = 10_000
+CACHED_IDS: Final = 20_000
 _NAMESPACE: Final = b"throughline/profile"
 
 Change = tuple[bytes, bytes | None]
@@ -46,7 +47,7 @@ class Profile:
 
     __slots__ = (
         "actions", "arrived_ms", "episodes", "found_ms", "last_digest", "last_ms", "late", "members", "merged_ms",
-        "proposal", "revision", "sessions", "shelf", "waiting",
+        "next_ms", "proposal", "revision", "sessions", "shelf", "waiting",
     )  # fmt: skip
 
     def __init__(self, members: list[str]) -> None:
@@ -64,6 +65,8 @@ class Profile:
         self.merged_ms = NEVER
         self.arrived_ms = NEVER
         self.found_ms = NEVER
+        self.next_ms = NO_TIMER
+        """When it next has something to do, as of the end of its last batch."""
 
 
 @mypyc_attr(acyclic=True)
@@ -71,7 +74,7 @@ class Actor:
     """An actor in memory: an alias of `root`, or, with a profile, a root itself.
 
     A root has its journal and its cart entries, in event-time order, beside the profile; while it is unsettled, these
-    are ahead of its sessions and carts.
+    are ahead of its sessions and carts. `timer_ms` is its entry among the timers, None if that is not known.
     """
 
     __slots__ = (
@@ -87,6 +90,7 @@ class Actor:
         "key",
         "profile",
         "root",
+        "timer_ms",
     )  # fmt: skip
 
     def __init__(self, identifier: str, root: str, profile: Profile | None) -> None:
@@ -99,6 +103,7 @@ class Actor:
         self.has_new_carts = False
         self.is_unsettled = False
         self.handed_over: Shelf | None = None
+        self.timer_ms: int | None = None
         self._profile_id = ""
         self._last_revision = 0
         self.index: dict[str, int] = {}
@@ -141,7 +146,7 @@ class Actor:
         self.carts, self.index = [], {}
 
 
-@lru_cache(maxsize=CACHED_ACTORS)
+@lru_cache(maxsize=CACHED_IDS)
 def profile_id_of(root: str) -> str:
     """The profile id of a root: a version 5 UUID of the identifier."""
     return content_uuid(_NAMESPACE, root.encode())
@@ -149,6 +154,7 @@ def profile_id_of(root: str) -> str:
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_head: Final[Any] = msgspec.msgpack.Decoder(Alias | Root).decode
+_decode_timer: Final[Any] = msgspec.msgpack.Decoder(Alias | RootTimer).decode
 _decode_carts: Final[Any] = msgspec.msgpack.Decoder(list[CartEntry]).decode
 
 
@@ -176,7 +182,7 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
 
 def _stored(profile: Profile, sessions: list[SessionRow], journal: Journal) -> Root:
     return Root(
-        profile.members, profile.revision, profile.last_ms, profile.last_digest,
+        None if profile.next_ms == NO_TIMER else profile.next_ms, profile.members, profile.revision, profile.last_ms, profile.last_digest,
         sessions, [episode.row() for episode in profile.episodes], profile.actions, profile.late,
         profile.proposal, profile.waiting, profile.merged_ms, profile.arrived_ms, profile.found_ms,
         journal.first, len(journal.parts), journal.tail, journal.floor_ms, profile.shelf.forgotten,
@@ -230,9 +236,15 @@ def _profile(head: Root) -> Profile:
     return profile
 
 
-def is_head(key: bytes) -> bool:
-    """True for the key of an actor's head, not of its other parts or of a task's own records."""
-    return b"\0" not in key
+def stored_timer(key: bytes, value: bytes) -> int:
+    """When the actor whose head this is next has something to do; NO_TIMER for one that has not, and for other parts.
+
+    Reads no more than that: a start looks at every record of the state.
+    """
+    if b"\0" in key:
+        return NO_TIMER
+    head: Alias | RootTimer = _decode_timer(value)
+    return NO_TIMER if isinstance(head, Alias) or head.next_ms is None else head.next_ms
 
 
 class Actors:

@@ -28,13 +28,13 @@ from streams.core.rules import LATE_MS, Rules
 from streams.core.sessions import Session, extend, insert, reconcile, session_id_of, sessions_of
 from streams.core.shapes import (
     NEVER,
+    NO_TIMER,
     Action,
     CartEntry,
 )
 from streams.core.touchpoint import Touchpoint
 
 RETRACTED: Final = "retracted"
-_NO_TIMER: Final = (1 << 62) - 1
 
 Place = tuple[int, int]
 """Of a touchpoint among those of its profile: when it occurred and its digest. An episode has that of its first one."""
@@ -170,9 +170,9 @@ class Profiles:
         waiting = undecided(profile.episodes, profile.actions)
         return [episode for episode in waiting if episode.due_ms + lateness_ms <= clock_ms]
 
-    def next_timer(self, profile: Profile) -> int | None:
-        """When the timer clock next has something to do here, None if never."""
-        due_ms = _NO_TIMER
+    def next_timer(self, profile: Profile) -> int:
+        """When the timer clock next has something to do here, NO_TIMER if never."""
+        due_ms = NO_TIMER
         for session in profile.sessions:
             if not session.is_final and session.cover_ms < due_ms:
                 due_ms = session.cover_ms + 1
@@ -185,7 +185,7 @@ class Profiles:
             due_ms = min(due_ms, self._forget_cart_ms(profile.episodes[0]))
         if profile.late:
             due_ms = min(due_ms, min(profile.late.values()) + LATE_MS + 1)
-        return None if due_ms == _NO_TIMER else due_ms
+        return due_ms
 
     def fire(self, actor: Actor, clock_ms: int) -> None:
         """Do all that is due once the timer clock reads `clock_ms`."""

@@ -12,6 +12,7 @@ import msgspec
 from streams.core.messages import Waiting
 
 NEVER: Final = -4_611_686_018_427_387_904
+NO_TIMER: Final = 4_611_686_018_427_387_903
 SessionRow = tuple[int, int, int, int, int, bytes, int, int, bool]
 """A session as it is stored: the arguments of `sessions.Session` in order."""
 
@@ -72,9 +73,16 @@ class Alias(msgspec.Struct, gc=False, array_like=True, tag=0):
     root: str
 
 
+class RootTimer(msgspec.Struct, gc=False, array_like=True, tag=1):
+    """The beginning of a `Root`: when it next has something to do, None if never."""
+
+    next_ms: int | None
+
+
 class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     """A profile as it is stored: the fields of `actor.Profile`, and what of its journal and its sessions is no part."""
 
+    next_ms: int | None
     members: list[str]
     revision: int
     last_ms: int

@@ -11,7 +11,7 @@ from typing import Final
 
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import CodecError, Reason
-from streams.core.actor import Actor, Actors, Change, Profile, Store, is_head, load
+from streams.core.actor import Actor, Actors, Change, Profile, Store, stored_timer
 from streams.core.arrivals import Arrival, Arrivals, Forwarded
 from streams.core.clock import Clocks
 from streams.core.identifier import Identifiers
@@ -20,6 +20,7 @@ from streams.core.messages import Clock, Message, Touch, decode, encode
 from streams.core.outputs import Output, action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
 from streams.core.rules import Rules
+from streams.core.shapes import NO_TIMER
 from streams.core.stitching import Stitching
 from streams.core.timers import Timers
 from streams.core.touchpoint import Reader, Record, stitched_ids, tick_ms
@@ -300,8 +301,8 @@ class Step:
         held = self._fire(self._now(now_ms))
         effects, changed = self._effects, self._profiles.changed
         for actor in self._actors.dirty():
-            if actor.identifier not in held:
-                self._set_timer(actor.identifier)
+            if actor.profile is not None and actor.identifier not in held:
+                self._set_timer(actor, actor.profile)
         self._count("touchpoints", len(self._arrivals.arrived))
         self._emit(STITCHED, self._stitching.records)
         self._emit(SESSIONS, session_records(changed))
@@ -326,13 +327,14 @@ class Step:
         """
         held: dict[str, int] = {}
         clock_ms = self._clocks.timer_ms
-        for identifier in self._timers.due(clock_ms):
+        for entry_ms, identifier in self._timers.due(clock_ms):
             actor = self._actors.find(identifier)
-            if actor is None or actor.profile is None:
+            if actor is None or actor.profile is None or actor.timer_ms not in (None, entry_ms):
                 continue
+            actor.timer_ms = None
             due_ms = self._profiles.next_timer(actor.profile)
-            if due_ms is None or due_ms > clock_ms:
-                self._set_timer(identifier)
+            if due_ms > clock_ms:
+                self._set_timer(actor, actor.profile)
                 continue
             found_ms = actor.profile.found_ms
             held_until_ms = self._profiles.held_until(actor.profile, clock_ms, now_ms=now_ms)
@@ -344,27 +346,22 @@ class Step:
             if actor.profile.found_ms != found_ms:
                 self._actors.touch(actor)
             held[identifier] = held_until_ms
+            actor.profile.next_ms = due_ms
             self._timers.set(actor, held_until_ms)
             self._count("held")
         return held
 
-    def _set_timer(self, identifier: str) -> None:
-        actor = self._actors.find(identifier)
-        if actor is not None and actor.profile is not None:
-            due_ms = self._profiles.next_timer(actor.profile)
-            if due_ms is not None:
-                self._timers.set(actor, due_ms)
+    def _set_timer(self, actor: Actor, profile: Profile) -> None:
+        profile.next_ms = self._profiles.next_timer(profile)
+        if profile.next_ms != NO_TIMER:
+            self._timers.set(actor, profile.next_ms)
 
     def _restore_timers(self) -> None:
         """Timers are data of the actors: look through all of them once."""
-        for key, _ in self._store.items():
-            if is_head(key):
-                actor = load(key.decode(), self._store)
-                assert actor is not None
-                if actor.profile is not None:
-                    due_ms = self._profiles.next_timer(actor.profile)
-                    if due_ms is not None:
-                        self._timers.set(actor, due_ms)
+        for key, value in self._store.items():
+            due_ms = stored_timer(key, value)
+            if due_ms != NO_TIMER:
+                self._timers.restore(key, due_ms)
 
     def _tell_clocks(self) -> None:
         rounds = self._clocks.tell()

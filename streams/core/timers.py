@@ -6,30 +6,31 @@ from streams.core.actor import Actor
 
 
 class Timers:
-    """A heap of (due ms, identifier) with at least one entry at or before each actor's next timer.
+    """A heap of (due ms, key) with at least one entry at or before each actor's next timer.
 
     A timer that moves back leaves its entry, which is put right when it comes up: most timers move at every touchpoint.
+    An actor in memory knows which entry is its own; another that is left over is dropped when it comes up.
     """
 
-    __slots__ = ("_due", "_heap")
+    __slots__ = ("_heap",)
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, str]] = []
-        self._due: dict[str, int] = {}
+        self._heap: list[tuple[int, bytes]] = []
 
     def set(self, actor: Actor, due_ms: int) -> None:
         """The actor next has something to do then, or later."""
-        held = self._due.get(actor.identifier)
-        if held is None or due_ms < held:
-            self._due[actor.identifier] = due_ms
-            heappush(self._heap, (due_ms, actor.identifier))
+        if actor.timer_ms is None or due_ms < actor.timer_ms:
+            actor.timer_ms = due_ms
+            heappush(self._heap, (due_ms, actor.key))
 
-    def due(self, clock_ms: int) -> list[str]:
-        """The identifiers whose entries are due, removed; the caller sets those anew that are not done."""
-        found = []
+    def restore(self, key: bytes, due_ms: int) -> None:
+        """The same, of an actor that is not in memory."""
+        heappush(self._heap, (due_ms, key))
+
+    def due(self, clock_ms: int) -> list[tuple[int, str]]:
+        """What is due, removed: entries' times and identifiers; the caller sets those anew that are not done."""
+        found: list[tuple[int, str]] = []
         while self._heap and self._heap[0][0] <= clock_ms:
-            due_ms, identifier = heappop(self._heap)
-            if self._due.get(identifier) == due_ms:
-                del self._due[identifier]
-                found.append(identifier)
+            due_ms, key = heappop(self._heap)
+            found.append((due_ms, key.decode()))
         return found

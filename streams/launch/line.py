@@ -115,7 +115,9 @@ class Line:
             time.sleep(_DRAIN_POLL_S)
 
     def _part(self, name: str, command: str) -> Part:
-        return Part(name, [command], environment=self._environment, log=self._logs / f"{name}.log")
+        # A state directory has one worker.
+        own = {f"{PREFIX}STATE_DIRECTORY": str(Path(self._settings.state.directory) / name)}
+        return Part(name, [command], environment=self._environment | own, log=self._logs / f"{name}.log")
 
 
 @contextmanager

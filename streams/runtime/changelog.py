@@ -6,48 +6,33 @@ input positions are one. Must not know what keys and values mean, except the one
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
 
 from streams.runtime.batches import pack_one
 from streams.runtime.engine import Change, Record, Store
 from streams.runtime.plan import PLAN_KEY, Plan, read_again
+from streams.runtime.restoring import (
+    OFFSETS_KEY,
+    ChangelogTruncated,
+    OnProgress,
+    Progress,
+    Restoration,
+    Restored,
+    log_progress,
+)
+from streams.runtime.store.format import STATE_FORMAT, StateFormat
 
 __all__ = ["OFFSETS_KEY", "Changelog", "ChangelogTruncated", "Restored", "changelog_batch", "changelog_rows"]
 
-OFFSETS_KEY = b"\x00offsets"
-"""The runtime's own key: msgpack {topic: next offset}, for every input topic and the inbox. The core never sees it."""
-
-OnProgress = Callable[[Mapping[int, float], int], None]
-"""Takes, while a restore reads: partition -> share that is read, and the records that came since last told."""
-
-_FETCH_BYTES = 16 * 1024 * 1024
-
-
-class ChangelogTruncated(Exception):
-    """The broker has dropped the beginning of a changelog, so the state cannot be rebuilt from it."""
-
-    def __init__(self, topic: str, partition: int, *, beginning: int) -> None:
-        super().__init__(
-            f"the changelog {topic}[{partition}] now begins at offset {beginning}, so the state cannot be restored: "
-            "the embedded broker keeps 5 MiB a partition and this run's changelog outgrew it; use a real Kafka"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """What a changelog says besides state: positions (topic -> next offset), where the changelog itself ends, and
-    what an earlier owner had begun to send without committing it."""
-
-    positions: dict[str, int]
-    end: int
-    plan: Plan | None = None
+_PARTITION_FETCH_BYTES = 16 * 1024 * 1024
+"""As large as a commit may be."""
+_FETCH_BYTES = 32 * 1024 * 1024
+"""What a restore holds in memory besides the state, twice: as it came, and as a dict."""
 
 
 def changelog_rows(changes: Iterable[Change], positions: Mapping[str, int]) -> list[Change]:
@@ -63,11 +48,21 @@ def changelog_batch(
 
 
 class Changelog:
-    """Reads changelog partitions from their beginning to their end."""
+    """Reads changelog partitions to their end, the last stable offset."""
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        *,
+        state_format: StateFormat = STATE_FORMAT,
+        tell: Callable[[Progress], None] = log_progress,
+    ) -> None:
+        """`tell` hears every few seconds how far a restore is."""
         self._bootstrap_servers = bootstrap_servers
         self._topic = topic
+        self._state_format = state_format
+        self._tell = tell
 
     async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """Where the changelogs of the partitions end now."""
@@ -80,16 +75,17 @@ class Changelog:
     async def restore(
         self, stores: Mapping[int, Store], *, on_progress: OnProgress = lambda shares, records: None
     ) -> dict[int, Restored]:
-        """Fills the stores of the given partitions. Raises ChangelogTruncated."""
-        wanted = self._topic_partitions(stores)
-        if not wanted:
+        """Fills the stores of the given partitions with what they do not reflect yet.
+
+        `on_progress` hears of every chunk. Raises ChangelogTruncated, StateTooNew or KafkaError.
+        """
+        if not stores:
             return {}
         async with self._reader() as consumer:
-            ends = await self._read(consumer, wanted, stores=stores, on_progress=on_progress)
-        return {
-            partition: Restored(_take_positions(store), ends[partition], _take_plan(store))
-            for partition, store in stores.items()
-        }
+            restoration = Restoration(
+                consumer, self._topic, self._state_format, tell=self._tell, on_progress=on_progress
+            )
+            return await restoration.run(stores)
 
     async def read_again(self, partition: int, plan: Plan) -> dict[str, list[Record]]:
         """The records of a batch that an earlier owner began to send. Raises PlanLost."""
@@ -107,8 +103,8 @@ class Changelog:
             auto_offset_reset="none",
             # A transaction that never committed never happened.
             isolation_level="read_committed",
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_bytes=4 * _FETCH_BYTES,
+            max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
+            fetch_max_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=20,
         )
         await consumer.start()
@@ -116,50 +112,3 @@ class Changelog:
             yield consumer
         finally:
             await consumer.stop()
-
-    async def _read(
-        self,
-        consumer: Any,
-        wanted: Sequence[TopicPartition],
-        *,
-        stores: Mapping[int, Store],
-        on_progress: OnProgress,
-    ) -> dict[int, int]:
-        consumer.assign(wanted)
-        await self._refuse_truncated(consumer, wanted)
-        for tp in wanted:
-            consumer.seek(tp, 0)
-        ends = await consumer.end_offsets(wanted)
-        # By position, never by counting: compaction and transaction markers leave holes.
-        while behind := [tp for tp in wanted if await consumer.position(tp) < ends[tp]]:
-            try:
-                fetched = await consumer.getmany(*behind, timeout_ms=1000)
-            except OffsetOutOfRangeError:
-                await self._refuse_truncated(consumer, wanted)
-                raise
-            for tp, records in fetched.items():
-                stores[tp.partition].apply([(record.key, record.value) for record in records])
-                on_progress({tp.partition: min(1.0, (records[-1].offset + 1) / ends[tp])}, len(records))
-        return {tp.partition: end for tp, end in ends.items()}
-
-    async def _refuse_truncated(self, consumer: Any, wanted: Sequence[TopicPartition]) -> None:
-        for tp, beginning in (await consumer.beginning_offsets(wanted)).items():
-            if beginning > 0:
-                raise ChangelogTruncated(self._topic, tp.partition, beginning=beginning)
-
-
-def _take_positions(store: Store) -> dict[str, int]:
-    """Takes the offsets record out of a restored store: the core sees its own keys only."""
-    held = store.get(OFFSETS_KEY)
-    if held is None:
-        return {}
-    store.apply([(OFFSETS_KEY, None)])
-    return msgspec.msgpack.decode(held, type=dict[str, int])
-
-
-def _take_plan(store: Store) -> Plan | None:
-    held = store.get(PLAN_KEY)
-    if held is None:
-        return None
-    store.apply([(PLAN_KEY, None)])
-    return msgspec.msgpack.decode(held, type=Plan)

@@ -8,9 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+import msgspec
+
 from streams.core.touchpoint import Record
 
-__all__ = ["Batch", "Change", "DeadLetter", "Effects", "Engine", "EngineFactory", "Record", "Store"]
+__all__ = [
+    "Batch",
+    "Change",
+    "DeadLetter",
+    "Effects",
+    "Engine",
+    "EngineFactory",
+    "Record",
+    "Reflected",
+    "Store",
+]
 
 Change = tuple[bytes, bytes | None]
 """A key and its new value; None removes the key (a tombstone)."""
@@ -45,7 +57,7 @@ class Effects(Protocol):
         ...
 
     @property
-    def changes(self) -> Sequence[Change]:
+    def changes(self) -> list[Change]:
         """What changed in the store; goes to the changelog."""
         ...
 
@@ -58,12 +70,56 @@ class Effects(Protocol):
         ...
 
 
+class Reflected(msgspec.Struct, frozen=True):
+    """How much of a changelog a store holds: everything before `offset`, and what that says besides state.
+
+    `positions` and `plan` are the runtime's own records as of there, `log_format` the state format that records from
+    there on are written in, `changelog_id` which changelog it is (empty: not known), and `unseen_since_ms` a moment
+    before which nothing was appended behind `offset`: tombstones are kept for a time only.
+    """
+
+    offset: int = 0
+    positions: dict[str, int] = {}
+    plan: bytes | None = None
+    log_format: int = 1
+    changelog_id: bytes = b""
+    unseen_since_ms: int = 0
+
+
 class Store(Protocol):
-    """State of one task by key. The core only reads it; only the runtime applies changes, after their commit."""
+    """State of one task by key. The core only reads it; only the runtime applies changes, after their commit.
+
+    Keys that begin with two NULs are the store's own. What a store keeps beyond the process holds confirmed commits
+    only, and always belongs together with its `reflected`.
+    """
+
+    @property
+    def reflected(self) -> Reflected:
+        """What it holds, as of the last `apply` that said so."""
+        ...
 
     def get(self, key: bytes) -> bytes | None: ...
-    def apply(self, changes: Iterable[Change]) -> None: ...
     def items(self) -> Iterable[tuple[bytes, bytes]]: ...
+
+    def apply(self, changes: Iterable[Change], reflected: Reflected | None = None) -> None:
+        """Takes the changes in their order, a value of None removes the key; together with what is then reflected."""
+        ...
+
+    def prepare(self, records: int) -> None:
+        """So many records of a changelog are about to be applied, and nothing is read until `settle`."""
+        ...
+
+    def settle(self) -> None:
+        """They have been."""
+        ...
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of what it holds outside of this process's memory, all of it saved. Nothing may be called after."""
+        ...
 
 
 class Engine(Protocol):

@@ -19,6 +19,7 @@ from streams.runtime.engine import Effects, Engine, EngineFactory, Record, Store
 from streams.runtime.failpoints import Point, hit
 from streams.runtime.metrics import Metrics, Phase
 from streams.runtime.plan import Plan, PlanLost, plan_of
+from streams.runtime.store.format import StateTooNew
 
 __all__ = ["Pace", "Task", "Tasks", "Turn"]
 
@@ -87,6 +88,8 @@ class Task:
         self._heard_at_s = 0.0
         self._plan = Plan([], 0, {})
         self._committing: asyncio.Task[None] | None = None
+        self._restored = restored
+        self._header = list(restored.header)
 
     def is_ready(self, now_s: float) -> bool:
         """True when the task may be given a batch."""
@@ -163,16 +166,21 @@ class Task:
 
     async def _commit_then_apply(self, effects: Effects) -> None:
         started_s = time.perf_counter()
-        end = await self._commit.commit(
-            self.partition, effects, positions=dict(self.positions), plan=self._plan
-        )
+        header, self._header = self._header, []
+        positions, changes = dict(self.positions), effects.changes[:]
+        effects.changes[:0] = header
+        end = await self._commit.commit(self.partition, effects, positions=positions, plan=self._plan)
         with self._metrics.phase(Phase.APPLY):
-            self._store.apply(effects.changes)
+            self._store.apply(changes, self._restored.behind(end, positions))
         hit(Point.APPLIED)
         self.changelog_end = end
         self._metrics.committed(self.partition, time.perf_counter() - started_s)
         for letter in effects.dead:
             self._metrics.dead_letter(letter.reason)
+
+    def close(self) -> None:
+        """Lets go of the state. Only when settled."""
+        self._store.close()
 
     def _settle(self, done: asyncio.Task[None], *, on_done: Callable[[], None]) -> None:
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
@@ -191,7 +199,7 @@ class Tasks:
     """The tasks of this worker: assigned, given turns, revoked. All on the worker's main loop."""
 
     make_engine: EngineFactory
-    make_store: Callable[[], Store]
+    make_store: Callable[[int], Store]
     changelog: Changelog
     commit: Commit
     inputs: Collection[str]
@@ -281,11 +289,11 @@ class Tasks:
 
     async def _let_go(self, partitions: Collection[int]) -> None:
         for partition in partitions:
-            del self.parked[partition]
+            self.parked.pop(partition).close()
         await asyncio.gather(*(self.commit.close(partition) for partition in partitions))
 
     async def _restored(self, partitions: Iterable[int]) -> dict[int, Task]:
-        stores = {partition: self.make_store() for partition in partitions}
+        stores = {partition: self.make_store(partition) for partition in partitions}
         # Fence first, then read: the other way round an earlier owner could still append behind what was read.
         await asyncio.gather(*(self.commit.open(partition) for partition in stores))
         hit(Point.OPENED)
@@ -293,6 +301,8 @@ class Tasks:
             restored = await self.changelog.restore(stores, on_progress=self.metrics.restoring)
         except ChangelogTruncated as error:
             end_process(ExitCode.LOST, str(error))
+        except StateTooNew as error:
+            end_process(ExitCode.BROKEN, str(error))
         tasks: dict[int, Task] = {}
         for partition, store in stores.items():
             tasks[partition] = Task(

@@ -12,24 +12,25 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.bench import core, inputs, peers, real_kafka, whole_job
+from tests.bench import core, inputs, peers, real_kafka, state, whole_job
 from tests.bench.report import Report, Section
 from tests.bench.stream import shop_day
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured: simulated people, and how often what is short is repeated."""
+    """How much is measured: simulated people, how often what is short is repeated, and idle profiles."""
 
     people: int
     stock_people: int
     repeats: int
+    profiles: int
 
 
-FULL = Size(people=3_000, stock_people=800, repeats=3)
+FULL = Size(people=3_000, stock_people=800, repeats=3, profiles=50_000)
 """Some 73,000 touchpoints, and 20,000 for stock Faust."""
 
-QUICK = Size(people=600, stock_people=150, repeats=1)
+QUICK = Size(people=600, stock_people=150, repeats=1, profiles=5_000)
 
 
 def measure(size: Size) -> Iterator[Section]:
@@ -42,6 +43,7 @@ def measure(size: Size) -> Iterator[Section]:
     yield peers.section(stock, ours)
     yield core.section(stream, repeats=size.repeats)
     yield real_kafka.section(stream)
+    yield from state.sections(size.profiles, None)
     yield inputs.simulator(stream)
     yield inputs.codec()
     yield inputs.yardstick()

@@ -18,12 +18,14 @@ from typing import Any
 
 from streams.agents.app import Plan, build
 from streams.agents.start import guarantee_of
+from streams.agents.stores import stores_of
 from streams.runtime.broker_traits import traits_of
 from streams.runtime.commit import TaskTopics
 from streams.runtime.engine import Batch, Change, Record, Store
 from streams.runtime.observed import observed
 from streams.runtime.task import Pace
 from streams.runtime.worker import Stopping, run, set_up_logging
+from streams.settings import load
 
 PARTITIONS = 4
 INPUTS = ("in.a", "in.b", "in.c")
@@ -161,6 +163,7 @@ def main() -> int:
     parser.add_argument("--buffer-bytes", type=int, default=64 << 20)
     parser.add_argument("--max-dead-share", type=float, default=0.5)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--state", default="", help="directory of a RocksDB state; none: in memory")
     options = parser.parse_args()
     set_up_logging("WARNING")
     traits = asyncio.run(traits_of(options.bootstrap))
@@ -185,8 +188,17 @@ def main() -> int:
             partition, store, suffix=options.suffix, step_s=options.step_s, tells_turns=options.tells_turns
         )
 
-    with observed(options.stall_s, port=options.port, inbox=plan.topics.inbox, is_live=True) as metrics:
-        app = build(plan, make_engine, metrics=metrics, stop=stopping)
+    environ = {"THROUGHLINE_STATE_STORE": "memory"}
+    if options.state:
+        # Small, so that files are written all the time.
+        small = {"CACHE_BYTES": "1048576", "MEMTABLE_BYTES": "1048576", "BUFFER_BYTES": "2000"}
+        environ = {f"THROUGHLINE_STATE_{name}": value for name, value in small.items()}
+        environ |= {"THROUGHLINE_STATE_STORE": "rocksdb", "THROUGHLINE_STATE_DIRECTORY": options.state}
+    with (
+        stores_of(load(None, environ)) as make_store,
+        observed(options.stall_s, port=options.port, inbox=plan.topics.inbox, is_live=True) as metrics,
+    ):
+        app = build(plan, make_engine, metrics=metrics, stop=stopping, make_store=make_store)
         return run(app, stopping=stopping, metrics=metrics)
 
 

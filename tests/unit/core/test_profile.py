@@ -215,6 +215,20 @@ def test_a_failure_in_the_middle_of_a_record_leaves_no_trace() -> None:
     assert task.store == clean.store
 
 
+def test_a_restart_finds_its_timers_without_reading_profiles() -> None:
+    """When an actor next has something to do stands first in its head; held and idle ones are found alike."""
+    kept, restarted = OneTask(), OneTask()
+    for task in (kept, restarted):
+        task.take(added("1", 0), touchpoint("2", MINUTE_MS, user_id="8"), touchpoint("3", 0, user_id="9"))
+        if task is restarted:
+            task.restart()
+        for minutes in (32, 62, 100, 80 * 60, 200 * 60):
+            task.tick(minutes * MINUTE_MS)
+    assert kept.actions() == ["due"]
+    assert restarted.said == kept.said
+    assert restarted.store == kept.store
+
+
 @pytest.mark.parametrize("pause_ms", [0, 31 * MINUTE_MS])
 def test_a_journal_of_thousands_changes_little(pause_ms: int) -> None:
     """A touchpoint of a profile with 10,000 in its window writes what it changed, not everything.

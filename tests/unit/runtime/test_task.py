@@ -45,6 +45,7 @@ class Changelogs:
     ended: dict[int, int] = field(default_factory=dict)
     reads: list[int] = field(default_factory=list)
     is_truncated: bool = False
+    header: list[Any] = field(default_factory=list)
 
     async def ends(self, partitions: list[int]) -> dict[int, int]:
         return {partition: self.ended.get(partition, 0) for partition in partitions}
@@ -53,7 +54,10 @@ class Changelogs:
         if self.is_truncated and stores:
             raise ChangelogTruncated("changelog", 0, beginning=7)
         self.reads += stores
-        return {partition: Restored({"in": 10}, self.ended.get(partition, 0)) for partition in stores}
+        return {
+            partition: Restored({"in": 10}, self.ended.get(partition, 0), header=self.header)
+            for partition in stores
+        }
 
 
 @dataclass
@@ -64,6 +68,7 @@ class Commits:
     go: asyncio.Event = field(default_factory=asyncio.Event)
     events: list[str] = field(default_factory=list)
     positions: list[Mapping[str, int]] = field(default_factory=list)
+    changes: list[list[Any]] = field(default_factory=list)
     fails: bool = False
 
     async def open(self, partition: int) -> None:
@@ -80,8 +85,21 @@ class Commits:
         if self.fails:
             raise OSError("broker gone")
         self.positions.append(positions)
+        self.changes.append(list(effects.changes))
         self.changelogs.ended[partition] = self.changelogs.ended.get(partition, 0) + 1
         return self.changelogs.ended[partition]
+
+
+class _Store(MemoryStore):
+    """Tells when it is closed."""
+
+    def __init__(self, partition: int, closed: list[int]) -> None:
+        super().__init__()
+        self._partition = partition
+        self._closed = closed
+
+    def close(self) -> None:
+        self._closed.append(self._partition)
 
 
 class House:
@@ -91,10 +109,12 @@ class House:
         self.changelogs = Changelogs()
         self.commits = Commits(self.changelogs)
         self.engines: dict[int, FakeEngine] = {}
+        self.stores: dict[int, MemoryStore] = {}
         self.stopped: list[ExitCode] = []
+        self.closed: list[int] = []
         self.tasks = Tasks(
             make_engine=self._make_engine,
-            make_store=MemoryStore,
+            make_store=lambda partition: _Store(partition, self.closed),
             changelog=self.changelogs,  # type: ignore[arg-type]  # a stand-in
             commit=self.commits,
             inputs={"in"},
@@ -104,7 +124,8 @@ class House:
         )
 
     def _make_engine(self, partition: int, store: Store) -> Engine:
-        del store
+        assert isinstance(store, MemoryStore)
+        self.stores[partition] = store
         self.engines[partition] = FakeEngine(FakeEffects(changes=[(b"a", b"1")]))
         return self.engines[partition]
 
@@ -142,6 +163,32 @@ def test_a_task_is_busy_until_its_commit_is_confirmed() -> None:
         await settle()
         assert tasks[0].is_ready(1.0)
         assert sorted(positions["in"] for positions in house.commits.positions) == [12, 13]
+
+    asyncio.run(scenario())
+
+
+def test_a_store_reflects_what_is_confirmed() -> None:
+    """State, and how far it goes, only after the commit; the changelog's header begins the first one, and is no state.
+
+    Catches changes applied before their confirmation, and a header that is written twice or not at all.
+    """
+
+    async def scenario() -> None:
+        house = House()
+        house.changelogs.header = [(b"header", b"id")]
+        [task] = (await house.started(0)).values()
+        store = house.stores[0]
+        for number in (1, 2):
+            house.engines[0].effects = FakeEffects(changes=[(b"a", b"%d" % number)])
+            house.commits.go.clear()
+            house.tasks.take(house.turn(task, 10 + number))
+            await settle()
+            assert store.reflected.offset == number - 1
+            house.commits.go.set()
+            await settle()
+            assert dict(store.items()) == {b"a": b"%d" % number}
+            assert (store.reflected.offset, store.reflected.positions) == (number, {"in": 11 + number})
+        assert house.commits.changes == [[(b"header", b"id"), (b"a", b"1")], [(b"a", b"2")]]
 
     asyncio.run(scenario())
 
@@ -232,6 +279,7 @@ def test_a_task_that_comes_back_unchanged_is_not_restored() -> None:
         assert after[1] is not before[1]
         assert house.changelogs.reads == [1, 3]
         assert house.commits.events[-4:] == ["close 1", "close 2", "open 1", "open 3"]
+        assert house.closed == [1, 2]
 
     asyncio.run(scenario())
 
