@@ -327,7 +327,7 @@ class Step:
         """
         held: dict[str, int] = {}
         clock_ms = self._clocks.timer_ms
-        for entry_ms, identifier in self._timers.due(clock_ms):
+        for identifier, entry_ms in self._timers.due(clock_ms):
             actor = self._actors.find(identifier)
             if actor is None or actor.profile is None or actor.timer_ms not in (None, entry_ms):
                 continue

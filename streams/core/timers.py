@@ -27,10 +27,14 @@ class Timers:
         """The same, of an actor that is not in memory."""
         heappush(self._heap, (due_ms, key))
 
-    def due(self, clock_ms: int) -> list[tuple[int, str]]:
-        """What is due, removed: entries' times and identifiers; the caller sets those anew that are not done."""
-        found: list[tuple[int, str]] = []
+    def due(self, clock_ms: int) -> list[tuple[str, int]]:
+        """What is due, removed: identifiers and entries' times; the caller sets those anew that are not done.
+
+        In the order of identifiers: entries lie at other times after a restart, and the same state does the same.
+        """
+        found: list[tuple[str, int]] = []
         while self._heap and self._heap[0][0] <= clock_ms:
             due_ms, key = heappop(self._heap)
-            found.append((due_ms, key.decode()))
+            found.append((key.decode(), due_ms))
+        found.sort()
         return found
