@@ -36,7 +36,7 @@ except ImportError:
     extensions = []
 else:
     extensions = mypycify(
-        [*COMPILED], opt_level="3", debug_level="0", group_name="throughline", verbose=False
+        [*COMPILED], opt_level="3", debug_level="0", group_name="schemas.hot", verbose=False
     )
 
 setup(ext_modules=extensions)

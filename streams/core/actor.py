@@ -182,7 +182,8 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
 
 def _stored(profile: Profile, sessions: list[SessionRow], journal: Journal) -> Root:
     return Root(
-        None if profile.next_ms == NO_TIMER else profile.next_ms, profile.members, profile.revision, profile.last_ms, profile.last_digest,
+        None if profile.next_ms == NO_TIMER else profile.next_ms, profile.members, profile.revision,
+        profile.last_ms, profile.last_digest,
         sessions, [episode.row() for episode in profile.episodes], profile.actions, profile.late,
         profile.proposal, profile.waiting, profile.merged_ms, profile.arrived_ms, profile.found_ms,
         journal.first, len(journal.parts), journal.tail, journal.floor_ms, profile.shelf.forgotten,

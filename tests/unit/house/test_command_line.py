@@ -43,6 +43,15 @@ def failing(error: Exception) -> typer.Typer:
     return app
 
 
+def test_the_installed_command_runs_from_anywhere(tmp_path: Path) -> None:
+    """Compiled modules and what they share are found by the script itself, not by the folder one stands in."""
+    script = Path(sys.executable).with_name("throughline")
+    done = subprocess.run(
+        [script, "schemas", "check"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_command_module_is_on_the_list() -> None:
     """A module that registers a command is reachable: none is forgotten in COMMANDS."""
     modules = (REPOSITORY / "streams" / "cli").glob("*.py")
