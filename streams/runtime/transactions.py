@@ -29,7 +29,7 @@ from streams.runtime.changelog import changelog_rows
 from streams.runtime.commit import Batches, Fenced, TaskTopics, packed
 from streams.runtime.engine import Effects
 from streams.runtime.failpoints import Point, hit
-from streams.runtime.metrics import Metrics, Phase
+from streams.runtime.metrics import Metrics, Outcome, Phase
 from streams.runtime.plan import Plan
 
 __all__ = ["ExactlyOnce", "MakeProducer", "transactional_producers"]
@@ -141,15 +141,20 @@ class ExactlyOnce:
             for topic, at in positions.items()
             if owned.told.get(topic) != at
         }
+        started_s = time.perf_counter()
         try:
             end = await self._transaction(owned.producer, batches, offsets)
         except KafkaError as error:
-            if isinstance(error, _FENCED) or isinstance(error.__cause__, _FENCED):
+            is_fenced = isinstance(error, _FENCED) or isinstance(error.__cause__, _FENCED)
+            outcome = Outcome.FENCED if is_fenced else Outcome.ABORTED
+            self._metrics.transaction(outcome, time.perf_counter() - started_s)
+            if is_fenced:
                 raise Fenced(
                     f"task {partition}: fenced by the broker; another worker has taken the task over, or the "
                     "transaction outlasted worker.transaction_timeout_s. Nothing of it is visible; ending"
                 ) from error
             raise
+        self._metrics.transaction(Outcome.COMMITTED, time.perf_counter() - started_s)
         owned.told = dict(positions)
         return end
 

@@ -113,6 +113,17 @@ async def commit(
     return await step.commit(2, effects, positions=positions or {"in": 8}, plan=Plan([], 0, {}))
 
 
+def outcomes(step: ExactlyOnce) -> dict[str, float]:
+    """How many transactions ended how, by what the metrics say."""
+    samples = [
+        sample
+        for metric in step._metrics.registry.collect()
+        for sample in metric.samples
+        if sample.name == "throughline_transactions_total" and sample.value
+    ]
+    return {sample.labels["outcome"]: sample.value for sample in samples}
+
+
 def test_offsets_follow_all_batches_and_the_commit_follows_the_offsets() -> None:
     """Offsets must not race a batch, and a transaction commits even if one failed: everything is awaited before."""
 
@@ -171,23 +182,30 @@ def test_only_offsets_that_moved_are_told_after_the_first_time() -> None:
 
 @pytest.mark.parametrize("step", ["begin", "confirm changelog", "offsets", "commit"])
 def test_a_fenced_owner_says_so(step: str) -> None:
-    """Wherever the broker says so first: one line that tells whose the task is now, and what to do."""
+    """Wherever the broker says so first: one line that tells whose the task is now, and what to do; and counted so."""
 
-    async def scenario() -> None:
+    async def scenario() -> ExactlyOnce:
+        fenced = await opened(Broker(refuses=step, error=ProducerFenced()))
         with pytest.raises(Fenced, match="task 2: fenced by the broker"):
-            await commit(await opened(Broker(refuses=step, error=ProducerFenced())))
+            await commit(fenced)
+        return fenced
 
-    asyncio.run(scenario())
+    assert outcomes(asyncio.run(scenario())) == {"fenced": 1.0}
 
 
 def test_another_failure_is_not_taken_for_fencing() -> None:
-    """It is told as what it is."""
+    """It is told and counted as what it is; what was committed before, as committed."""
 
-    async def scenario() -> None:
+    async def scenario() -> ExactlyOnce:
+        broker = Broker()
+        step = await opened(broker)
+        await commit(step)
+        broker.refuses = "commit"
         with pytest.raises(KafkaError, match="refused"):
-            await commit(await opened(Broker(refuses="commit")))
+            await commit(step)
+        return step
 
-    asyncio.run(scenario())
+    assert outcomes(asyncio.run(scenario())) == {"committed": 1.0, "aborted": 1.0}
 
 
 def test_a_task_is_opened_when_there_is_a_broker(
