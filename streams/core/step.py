@@ -267,8 +267,12 @@ class Step:
             self._count("duplicates")
             return
         self._actors.touch(actor)
-        if touchpoint.is_late or actor.has_too_many(self._rules):
-            self._count("late" if touchpoint.is_late else "excess")
+        has_too_many = actor.has_too_many(self._rules)
+        if touchpoint.is_late or has_too_many:
+            if touchpoint.is_late:
+                self._count("late")
+            else:
+                self._count("excess")
             self._profiles.pass_by(profile, touchpoint)
             self._stitching.say(actor, None, touchpoint)
             return
