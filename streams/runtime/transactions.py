@@ -73,6 +73,15 @@ def transactional_producers(bootstrap_servers: str, *, transaction_timeout_s: in
     return make
 
 
+def _is_fenced(error: Exception, producer: Any) -> bool:
+    """Whether the broker refused the producer: it says so to aiokafka's sender, and what we see may only follow."""
+    sender_task = producer._sender.sender_task
+    has_ended = sender_task is not None and sender_task.done() and not sender_task.cancelled()
+    ended_by = sender_task.exception() if has_ended else None
+    reasons = [error, error.__cause__, ended_by, ended_by.__cause__ if ended_by else None]
+    return any(isinstance(reason, _FENCED) for reason in reasons)
+
+
 @dataclass(slots=True)
 class _Ownership:
     """The producer of a task, and what the group's offsets were set to through it."""
@@ -131,7 +140,7 @@ class ExactlyOnce:
     async def commit(
         self, partition: int, effects: Effects, *, positions: Mapping[str, int], plan: Plan
     ) -> int:
-        """See the class. Raises Fenced or aiokafka's KafkaError."""
+        """See the class. Raises Fenced, or what aiokafka raises."""
         del plan
         owned = self._owned[partition]
         batches = self._batches(partition, effects, positions)
@@ -144,8 +153,8 @@ class ExactlyOnce:
         started_s = time.perf_counter()
         try:
             end = await self._transaction(owned.producer, batches, offsets)
-        except KafkaError as error:
-            is_fenced = isinstance(error, _FENCED) or isinstance(error.__cause__, _FENCED)
+        except Exception as error:
+            is_fenced = _is_fenced(error, owned.producer)
             outcome = Outcome.FENCED if is_fenced else Outcome.ABORTED
             self._metrics.transaction(outcome, time.perf_counter() - started_s)
             if is_fenced:

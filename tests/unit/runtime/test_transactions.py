@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError, ProducerFenced
+from aiokafka.errors import (
+    IllegalOperation,
+    KafkaConnectionError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFenced,
+)
 
 from streams.runtime import transactions
 from streams.runtime.commit import Fenced, TaskTopics
@@ -49,6 +56,7 @@ class Producer:
 
     name: str
     broker: Broker
+    _sender: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(sender_task=None))
 
     async def start(self) -> None:
         if self.broker.away:
@@ -191,6 +199,30 @@ def test_a_fenced_owner_says_so(step: str) -> None:
         return fenced
 
     assert outcomes(asyncio.run(scenario())) == {"fenced": 1.0}
+
+
+def test_a_fenced_owner_says_so_whatever_comes_of_it_first() -> None:
+    """The broker tells aiokafka's sender; a batch sent just then is only told that there is no transaction."""
+
+    async def refused() -> None:
+        raise ProducerFenced
+
+    async def scenario() -> None:
+        broker = Broker(refuses="confirm out", error=IllegalOperation())
+        sender = asyncio.ensure_future(refused())
+        await asyncio.wait([sender])
+        step = ExactlyOnce(
+            lambda name: Producer(name, broker, SimpleNamespace(sender_task=sender)),
+            TOPICS,
+            group="app",
+            metrics=Metrics(),
+            changelog_batch_bytes=10_000,
+        )
+        await step.open(2)
+        with pytest.raises(Fenced, match="task 2: fenced by the broker"):
+            await commit(step)
+
+    asyncio.run(scenario())
 
 
 def test_another_failure_is_not_taken_for_fencing() -> None:
