@@ -351,14 +351,14 @@ class Step:
                 self._actors.touch(actor)
             held[identifier] = held_until_ms
             actor.profile.next_ms = due_ms
-            self._timers.set(actor, held_until_ms)
+            self._timers.set(actor, held_until_ms, clock_ms)
             self._count("held")
         return held
 
     def _set_timer(self, actor: Actor, profile: Profile) -> None:
         profile.next_ms = self._profiles.next_timer(profile)
         if profile.next_ms != NO_TIMER:
-            self._timers.set(actor, profile.next_ms)
+            self._timers.set(actor, profile.next_ms, self._clocks.timer_ms)
 
     def _restore_timers(self) -> None:
         """Timers are data of the actors: look through all of them once."""
