@@ -217,6 +217,11 @@ class Sessions(Section):
     gaps_s: Annotated[dict[str, Seconds], AfterValidator(_known_channels)] = Field(
         default={}, description="The same for single channels: `web = 900`."
     )
+    most_touchpoints: int = Field(
+        default=20_000,
+        ge=100,
+        description="So many of one person are remembered for 72 h; a bot's further ones land without a session.",
+    )
 
 
 class Carts(Section):
@@ -227,6 +232,11 @@ class Carts(Section):
     )
     recovery_s: Seconds = Field(
         default=259_200, description="A purchase within so many seconds after the action recovers the cart."
+    )
+    most_entries: int = Field(
+        default=2_000,
+        ge=10,
+        description="So many touchpoints about one person's cart are remembered; further ones do not count.",
     )
 
 
