@@ -35,7 +35,7 @@ def test_a_refused_batch_takes_the_whole_commit_with_it(
 ) -> None:
     """Sessions are refused, too large for their topic: nothing of that commit is visible, until they are taken.
 
-    Seen to fail when acknowledgements are not awaited before the commit: sessions are missing, touchpoints are there.
+    Seen to fail when the commit does not look at the acknowledgements: the worker never ends, it goes on without them.
     """
     with town(real_kafka, tmp_path, seed=seed, people=40) as day:
         with altered(day, {"max.message.bytes": "100"}, topic="sessions"):
@@ -61,7 +61,7 @@ def test_an_exception_within_a_commit_ends_the_worker(
 ) -> None:
     """Whatever it is: never retried from memory that is ahead of what was confirmed.
 
-    Seen to fail when a failed commit only frees its task: the batch is missing.
+    Seen to fail when a failed commit only frees its task: the worker does not end.
     """
     armed = f"{point}:3:raise"
     with town(real_kafka, tmp_path, seed=seed, people=40) as day:
@@ -93,7 +93,7 @@ def test_a_transaction_that_outlasts_its_timeout_is_given_up(
 def test_records_that_are_gone_stop_the_worker(real_kafka: RealKafka, seed: int, tmp_path: Path) -> None:
     """Trimmed as far as was read, all goes on. Trimmed further, it ends with code 3 and a line, and skips nothing.
 
-    Seen to fail with aiokafka's reset to the earliest offset: the gap is passed over in silence.
+    Seen to fail with aiokafka's reset to the earliest offset: the gap is passed over, the worker does not end.
     """
     with town(real_kafka, tmp_path, seed=seed, people=40) as day:
         day.fleet.start("one")
