@@ -141,7 +141,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     ) -> dict[int, Taken]:
         """For each task what has been fetched of its wanted topics, bounded by the pace; waits only while there is
         nothing at all."""
-        return await self._called(self._take(wanted, pace, inputs=inputs, wait_s=wait_s))
+        try:
+            return await self._called(self._take(wanted, pace, inputs=inputs, wait_s=wait_s))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # The consumer was closed, or an assignment given up, while we waited for it: nobody cancelled us.
+            return {}
 
     async def _take(
         self, wanted: Mapping[int, Collection[str]], pace: Pace, *, inputs: Collection[str], wait_s: float
