@@ -68,9 +68,14 @@ class BatchConsumer(driver.Consumer):
 
     async def _drain_messages(self, fetcher: Any) -> None:
         """Hands turns to the agent for as long as Faust's fetcher lives. Stock: five tasks and timeouts a record."""
-        while not (self.should_stop or fetcher.should_stop):
-            async for _, message in self.getmany(1.0):
-                await self.callback(message)
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                async for _, message in self.getmany(1.0):
+                    await self.callback(message)
+        except asyncio.CancelledError:
+            # Faust takes a fetcher that is cancelled within a rebalance for one that crashed; at a stop it is over.
+            if not (self.should_stop or fetcher.should_stop):
+                raise
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """The turns that are ready now, one a task; waits up to some 0.2 s for the first."""
