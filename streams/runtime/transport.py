@@ -12,6 +12,7 @@ Faust keeps the group, the threads and the order of a rebalance. What is replace
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, cast
@@ -73,9 +74,8 @@ class BatchConsumer(driver.Consumer):
                 async for _, message in self.getmany(1.0):
                     await self.callback(message)
         except asyncio.CancelledError:
-            # Faust takes a fetcher that is cancelled within a rebalance for one that crashed; at a stop it is over.
-            if not (self.should_stop or fetcher.should_stop):
-                raise
+            # Only a stop cancels it. Within a rebalance Faust would take that for a crash, which ends the process.
+            return
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """The turns that are ready now, one a task; waits up to some 0.2 s for the first."""
