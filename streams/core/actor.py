@@ -17,7 +17,7 @@ from streams.core.journal import Journal
 from streams.core.messages import Waiting
 from streams.core.rules import Rules
 from streams.core.sessions import Session, content_uuid
-from streams.core.shapes import NEVER, NO_TIMER, Action, Alias, CartEntry, Root, RootTimer, SessionRow
+from streams.core.shapes import NEVER, Action, Alias, CartEntry, Root, SessionRow
 from streams.core.shelf import Shelf
 from streams.core.shelf import read as read_sessions
 
@@ -33,7 +33,7 @@ class Store(Protocol):
 
     def get(self, key: bytes) -> bytes | None: ...
 
-    def items(self) -> Iterable[tuple[bytes, bytes]]: ...
+    def keys_with(self, prefix: bytes) -> Iterable[bytes]: ...
 
 
 @mypyc_attr(acyclic=True)
@@ -47,7 +47,7 @@ class Profile:
 
     __slots__ = (
         "actions", "arrived_ms", "episodes", "found_ms", "last_digest", "last_ms", "late", "members", "merged_ms",
-        "next_ms", "proposal", "revision", "sessions", "shelf", "waiting",
+        "proposal", "revision", "sessions", "shelf", "waiting",
     )  # fmt: skip
 
     def __init__(self, members: list[str]) -> None:
@@ -65,8 +65,6 @@ class Profile:
         self.merged_ms = NEVER
         self.arrived_ms = NEVER
         self.found_ms = NEVER
-        self.next_ms = NO_TIMER
-        """When it next has something to do, as of the end of its last batch."""
 
 
 @mypyc_attr(acyclic=True)
@@ -154,7 +152,6 @@ def profile_id_of(root: str) -> str:
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_head: Final[Any] = msgspec.msgpack.Decoder(Alias | Root).decode
-_decode_timer: Final[Any] = msgspec.msgpack.Decoder(Alias | RootTimer).decode
 _decode_carts: Final[Any] = msgspec.msgpack.Decoder(list[CartEntry]).decode
 
 
@@ -167,6 +164,7 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
             actor.handed_over.write([], key, changes)
             actor.handed_over = None
     else:
+        assert profile.members[0] == actor.identifier, "the first member of a profile is its root"
         head = profile.shelf.write(profile.sessions, key, changes)
         changes.append((key, _encode(_stored(profile, head, journal))))
     if journal.dirty:
@@ -182,13 +180,21 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
 
 def _stored(profile: Profile, sessions: list[SessionRow], journal: Journal) -> Root:
     return Root(
-        None if profile.next_ms == NO_TIMER else profile.next_ms, profile.members, profile.revision,
-        profile.last_ms, profile.last_digest,
+        profile.members[1:], profile.revision, _or_none(profile.last_ms), profile.last_digest,
         sessions, [episode.row() for episode in profile.episodes], profile.actions, profile.late,
-        profile.proposal, profile.waiting, profile.merged_ms, profile.arrived_ms, profile.found_ms,
-        journal.first, len(journal.parts), journal.tail, journal.floor_ms, profile.shelf.forgotten,
+        profile.proposal, profile.waiting,
+        _or_none(profile.merged_ms), _or_none(profile.arrived_ms), _or_none(profile.found_ms),
+        journal.first, len(journal.parts), journal.tail, _or_none(journal.floor_ms), profile.shelf.forgotten,
         profile.shelf.parts(),
     )  # fmt: skip
+
+
+def _or_none(at_ms: int) -> int | None:
+    return None if at_ms == NEVER else at_ms
+
+
+def _or_never(at_ms: int | None) -> int:
+    return NEVER if at_ms is None else at_ms
 
 
 def whole(actor: Actor) -> list[tuple[bytes, bytes]]:
@@ -211,7 +217,7 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
     head: Alias | Root = _decode_head(value)
     if isinstance(head, Alias):
         return Actor(identifier, head.root, None)
-    profile = _profile(head)
+    profile = _profile(identifier, head)
     profile.shelf, profile.sessions = read_sessions(
         key, head.sessions_forgotten, head.sessions_parts, head.sessions, parts.get
     )
@@ -220,32 +226,22 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
     found = [parts.get(_journal_key(key, number)) for number in numbers]
     held = [part for part in found if part is not None]
     assert len(held) == head.journal_parts, f"{identifier[:12]}…: journal parts are missing"
-    actor.journal = Journal(head.journal_first, held, head.journal_tail, head.journal_floor_ms)
+    actor.journal = Journal(head.journal_first, held, head.journal_tail, _or_never(head.journal_floor_ms))
     carts = parts.get(key + b"\0c")
     actor.carts = _decode_carts(carts) if carts else []
     return actor
 
 
-def _profile(head: Root) -> Profile:
-    profile = Profile(head.members)
+def _profile(identifier: str, head: Root) -> Profile:
+    profile = Profile([identifier, *head.others])
     profile.revision = head.revision
-    profile.last_ms, profile.last_digest = head.last_ms, head.last_digest
+    profile.last_ms, profile.last_digest = _or_never(head.last_ms), head.last_digest
     profile.episodes = [Episode(*row) for row in head.episodes]
     profile.actions = head.actions
     profile.late, profile.proposal, profile.waiting = head.late, head.proposal, head.waiting
-    profile.merged_ms, profile.arrived_ms, profile.found_ms = head.merged_ms, head.arrived_ms, head.found_ms
+    profile.merged_ms, profile.arrived_ms = _or_never(head.merged_ms), _or_never(head.arrived_ms)
+    profile.found_ms = _or_never(head.found_ms)
     return profile
-
-
-def stored_timer(key: bytes, value: bytes) -> int:
-    """When the actor whose head this is next has something to do; NO_TIMER for one that has not, and for other parts.
-
-    Reads no more than that: a start looks at every record of the state.
-    """
-    if b"\0" in key:
-        return NO_TIMER
-    head: Alias | RootTimer = _decode_timer(value)
-    return NO_TIMER if isinstance(head, Alias) or head.next_ms is None else head.next_ms
 
 
 class Actors:

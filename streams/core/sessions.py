@@ -63,11 +63,28 @@ class Session:
         self.owner = b""
 
     def row(self) -> SessionRow:
-        """What is stored of it: the arguments of the constructor."""
+        """What is stored of it: the arguments of the constructor, its ends counted from each other."""
         return (
-            self.started_ms, self.digest, self.ended_ms, self.cover_ms, self.touchpoints, self.channels,
-            self.orders, self.revenue_micros, self.is_final,
+            self.started_ms, self.digest, self.ended_ms - self.started_ms, self.cover_ms - self.ended_ms,
+            self.touchpoints, self.channels, self.orders, self.revenue_micros, self.is_final,
         )  # fmt: skip
+
+
+def session_of(row: SessionRow) -> Session:
+    """The session that a row is of."""
+    started_ms, digest, lasted_ms, covers_ms, touchpoints, channels, orders, revenue_micros, is_final = row
+    ended_ms = started_ms + lasted_ms
+    return Session(
+        started_ms,
+        digest,
+        ended_ms,
+        ended_ms + covers_ms,
+        touchpoints,
+        channels,
+        orders,
+        revenue_micros,
+        is_final,
+    )
 
 
 def session_id_of(session: Session) -> str:

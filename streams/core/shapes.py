@@ -14,7 +14,7 @@ from streams.core.messages import Waiting
 NEVER: Final = -4_611_686_018_427_387_904
 NO_TIMER: Final = 4_611_686_018_427_387_903
 SessionRow = tuple[int, int, int, int, int, bytes, int, int, bool]
-"""A session as it is stored: the arguments of `sessions.Session` in order."""
+"""A session as it is stored: see `sessions.Session.row`."""
 
 
 class Item(msgspec.Struct, gc=False, array_like=True, frozen=True):
@@ -73,19 +73,15 @@ class Alias(msgspec.Struct, gc=False, array_like=True, tag=0):
     root: str
 
 
-class RootTimer(msgspec.Struct, gc=False, array_like=True, tag=1):
-    """The beginning of a `Root`: when it next has something to do, None if never."""
-
-    next_ms: int | None
-
-
 class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
-    """A profile as it is stored: the fields of `actor.Profile`, and what of its journal and its sessions is no part."""
+    """A profile as it is stored: the fields of `actor.Profile`, and what of its journal and its sessions is no part.
 
-    next_ms: int | None
-    members: list[str]
+    `others` are its members but the first, which is the root itself; None is a time that never was.
+    """
+
+    others: list[str]
     revision: int
-    last_ms: int
+    last_ms: int | None
     last_digest: int
     sessions: list[SessionRow]
     episodes: list[EpisodeRow]
@@ -93,13 +89,13 @@ class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     late: dict[int, int]
     proposal: str
     waiting: list[Waiting]
-    merged_ms: int
-    arrived_ms: int
-    found_ms: int
+    merged_ms: int | None
+    arrived_ms: int | None
+    found_ms: int | None
     journal_first: int
     journal_parts: int
     journal_tail: bytes
-    journal_floor_ms: int
+    journal_floor_ms: int | None
     sessions_forgotten: int
     sessions_parts: int
 

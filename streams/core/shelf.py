@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from mypy_extensions import mypyc_attr
 
-from streams.core.sessions import Session
+from streams.core.sessions import Session, session_of
 from streams.core.shapes import SessionRow
 
 PART: Final = 4
@@ -68,7 +68,7 @@ def read(
         assert part is not None, "a part of a profile's sessions is missing"
         shelf._held[number] = part
         rows += _decode(part)
-    return shelf, [Session(*row) for row in (*rows, *head)]
+    return shelf, [session_of(row) for row in (*rows, *head)]
 
 
 def _part_key(key: bytes, number: int) -> bytes:

@@ -11,7 +11,7 @@ from typing import Final
 
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import CodecError, Reason
-from streams.core.actor import Actor, Actors, Change, Profile, Store, stored_timer
+from streams.core.actor import Actor, Actors, Change, Profile, Store
 from streams.core.arrivals import Arrival, Arrivals, Forwarded
 from streams.core.clock import Clocks
 from streams.core.identifier import Identifiers
@@ -81,11 +81,10 @@ class Step:
             self._actors, self._identifiers, self._profiles, send=self._send, settle=self._settle
         )
         self._clocks = Clocks(INPUTS, partitions, store.get(_CLOCKS_KEY))
-        self._timers = Timers()
+        self._timers = Timers(store)
         self._local: deque[Message] = deque()
         self._effects = Effects()
         self._arrivals = Arrivals()
-        self._restore_timers()
 
     @property
     def has_news(self) -> bool:
@@ -314,6 +313,7 @@ class Step:
         self._emit(ACTIONS, action_records(changed, self._rules))
         self._emit(IDENTITIES, identity_records(self._identity.belongings, max(0, self._now(now_ms))))
         effects.changes = self._actors.changes()
+        effects.changes += self._timers.changes()
         if self._clocks.is_changed:
             effects.changes.append((_CLOCKS_KEY, self._clocks.encode()))
         return effects
@@ -350,22 +350,14 @@ class Step:
             if actor.profile.found_ms != found_ms:
                 self._actors.touch(actor)
             held[identifier] = held_until_ms
-            actor.profile.next_ms = due_ms
             self._timers.set(actor, held_until_ms, clock_ms)
             self._count("held")
         return held
 
     def _set_timer(self, actor: Actor, profile: Profile) -> None:
-        profile.next_ms = self._profiles.next_timer(profile)
-        if profile.next_ms != NO_TIMER:
-            self._timers.set(actor, profile.next_ms, self._clocks.timer_ms)
-
-    def _restore_timers(self) -> None:
-        """Timers are data of the actors: look through all of them once."""
-        for key, value in self._store.items():
-            due_ms = stored_timer(key, value)
-            if due_ms != NO_TIMER:
-                self._timers.restore(key, due_ms)
+        due_ms = self._profiles.next_timer(profile)
+        if due_ms != NO_TIMER:
+            self._timers.set(actor, due_ms, self._clocks.timer_ms)
 
     def _tell_clocks(self) -> None:
         rounds = self._clocks.tell()

@@ -1,27 +1,50 @@
-"""When which actor next has something to do. Owns the order of timers; must not know what they are for."""
+"""When which actor next has something to do. Owns the order of timers; must not know what they are for.
+
+Most timers are far off and move at every touchpoint: their keys are state of the task like any other, in lists, some a
+span of 65 s, so that they take no memory where the state takes none, and are there after a restart. When its span
+begins, an entry is put right: what is due within the span lies in a heap of (due ms, key). A list goes with its span.
+Keys: NUL + "t", the span's number and the list's within it. Values: actors' keys, parted by NUL.
+"""
 
 from heapq import heappop, heappush
-from typing import Final
+from struct import Struct
+from typing import Any, Final
 
-from streams.core.actor import Actor
+from streams.core.actor import Actor, Change, Store
 
-SPAN_MS: Final = 16_384
+SPAN_MS: Final = 65_536
+LIST_BYTES: Final = 512
+"""A list that is longer is not added to: with an entry, it is written anew."""
+PREFIX: Final = b"\0t"
+_place: Final = Struct(">qI")
+_pack: Final[Any] = _place.pack
+_unpack: Final[Any] = _place.unpack_from
 
 
 class Timers:
     """At least one entry at or before each actor's next timer.
 
-    Most timers are far off and move at every touchpoint: their keys lie in lists, one a span of 16 s, some ten bytes
-    each. When its span begins, an entry is put right: what is due within the span lies in a heap of (due ms, key). An
-    actor in memory knows which entry is its own; another that is left over is dropped when it comes up.
+    An actor in memory knows which entry is its own; another that is left over is dropped when it comes up.
     """
 
-    __slots__ = ("_far", "_near", "_spans")
+    __slots__ = ("_added", "_begun", "_ended", "_lists", "_near", "_spans", "_store")
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._near: list[tuple[int, bytes]] = []
-        self._far: dict[int, list[bytes]] = {}
+        self._lists: dict[int, int] = {}
+        """Span -> how many lists it has."""
         self._spans: list[int] = []
+        """Those that have not begun, a heap."""
+        self._begun: list[int] = []
+        self._ended: list[int] = []
+        """Those whose lists go with this batch."""
+        self._added: dict[int, list[bytes]] = {}
+        """Span -> entries of this batch."""
+        for key in store.keys_with(PREFIX):
+            span, number = _unpack(key, len(PREFIX))
+            self._lists[span] = max(self._lists.get(span, 0), number + 1)
+        self._spans = sorted(self._lists)
 
     def set(self, actor: Actor, due_ms: int, clock_ms: int) -> None:
         """The actor next has something to do then, or later; the timer clock reads `clock_ms`."""
@@ -29,34 +52,83 @@ class Timers:
         if held_ms is None or due_ms < held_ms:
             actor.timer_ms = self._add(actor.key, due_ms, clock_ms)
 
-    def restore(self, key: bytes, due_ms: int) -> None:
-        """The same, of an actor that is not in memory, before the clock is known."""
-        self._add(key, due_ms, None)
-
     def due(self, clock_ms: int) -> list[tuple[str, int]]:
         """What may be due, removed: identifiers and entries' times; the caller sets those anew that are not done.
 
         In the order of identifiers: entries lie at other times after a restart, and the same state does the same.
         """
+        assert not self._added, "timers were set, but what they changed was not asked for"
         found: list[tuple[str, int]] = []
-        while self._spans and self._spans[0] <= clock_ms:
-            began_ms = heappop(self._spans)
-            found += [(key.decode(), began_ms) for key in self._far.pop(began_ms)]
+        while self._spans and self._spans[0] * SPAN_MS <= clock_ms:
+            span = heappop(self._spans)
+            self._begun.append(span)
+            for number in range(self._lists[span]):
+                held = self._store.get(_key(span, number))
+                assert held is not None, "a list of timers is missing"
+                found += [(key.decode(), span * SPAN_MS) for key in held.split(b"\0")]
         while self._near and self._near[0][0] <= clock_ms:
             due_ms, key = heappop(self._near)
             found.append((key.decode(), due_ms))
+        if self._begun:
+            self._ended = [span for span in self._begun if (span + 1) * SPAN_MS <= clock_ms]
+            self._begun = [span for span in self._begun if (span + 1) * SPAN_MS > clock_ms]
         found.sort()
         return found
 
-    def _add(self, key: bytes, due_ms: int, clock_ms: int | None) -> int:
+    def changes(self) -> list[Change]:
+        """What the batch has changed; it is then done."""
+        changes: list[Change] = []
+        for span in self._ended:
+            changes += [(_key(span, number), None) for number in range(self._lists.pop(span))]
+        self._ended = []
+        for span, keys in self._added.items():
+            self._extend(span, keys, changes)
+        self._added.clear()
+        return changes
+
+    def _extend(self, span: int, keys: list[bytes], changes: list[Change]) -> None:
+        """More entries for a span: into its last list, then into new ones."""
+        number = self._lists[span] - 1
+        held: list[bytes] = []
+        size = LIST_BYTES
+        if number >= 0:
+            last = self._store.get(_key(span, number))
+            assert last is not None, "a list of timers is missing"
+            held, size = [last], len(last)
+        changed = False
+        for key in keys:
+            if size >= LIST_BYTES:
+                if changed:
+                    changes.append((_key(span, number), b"\0".join(held)))
+                number += 1
+                held, size = [], 0
+            held.append(key)
+            size += len(key) + 1
+            changed = True
+        changes.append((_key(span, number), b"\0".join(held)))
+        self._lists[span] = number + 1
+
+    def _add(self, key: bytes, due_ms: int, clock_ms: int) -> int:
         """Returns the entry's time."""
-        begins_ms = due_ms - due_ms % SPAN_MS
-        if clock_ms is not None and begins_ms <= clock_ms:
+        span = due_ms // SPAN_MS
+        current = clock_ms // SPAN_MS
+        is_near = span <= current
+        if is_near and span < current:
+            # Overdue: it comes up next, and its list must not have ended.
+            span = current
+            due_ms = current * SPAN_MS
+        if span not in self._lists:
+            self._lists[span] = 0
+            if is_near:
+                self._begun.append(span)
+            else:
+                heappush(self._spans, span)
+        self._added.setdefault(span, []).append(key)
+        if is_near:
             heappush(self._near, (due_ms, key))
             return due_ms
-        held = self._far.get(begins_ms)
-        if held is None:
-            held = self._far[begins_ms] = []
-            heappush(self._spans, begins_ms)
-        held.append(key)
-        return begins_ms
+        return span * SPAN_MS
+
+
+def _key(span: int, number: int) -> bytes:
+    return PREFIX + bytes(_pack(span, number))

@@ -91,9 +91,11 @@ class Worker(faust.Worker):
             self._starting_fut.cancel()
 
     def _shutdown_loop(self) -> None:
-        # All is stopped. With its loop the process loses its signal handlers: a second SIGTERM would now look like a
-        # worker that was killed.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        # All is stopped. A loop that closes gives its signals back to the system: a second SIGTERM would now look like a
+        # worker that was killed. Blocked in this thread alone, it would still reach another.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+            self.loop._signal_handlers.pop(number, None)  # type: ignore[attr-defined]
         super()._shutdown_loop()
 
     def _setproctitle(self, info: str, *, ident: str = "") -> None:

@@ -123,7 +123,7 @@ def sizes(task: Task) -> Iterator[tuple[str, int]]:
         yield "store: buffer", store.buffered_bytes
         readers = store._db.property_int_value("rocksdb.estimate-table-readers-mem")
         yield "store: filters and indexes", readers or 0
-    yield "timers", deep(step._timers._near) + sum(map(sys.getsizeof, step._timers._far.values()))
+    yield "timers", deep(step._timers._near) + deep(step._timers._lists)
     yield "memo of identifiers", deep(step._identifiers._sets) + deep(step._identifiers._homes)
     # An entry is some objects of 90 B, and functools' own.
     yield "memo of profile ids", actor.profile_id_of.cache_info().currsize * 300
@@ -190,7 +190,7 @@ def main() -> None:
         gc.collect()
         taken = rss_bytes() - before
         parts = dict(sizes(task))
-        values = sum(len(key) + len(value) for key, value in store.items())
+        values = sum(len(key) + len(store.get(key) or b"") for key in store.keys_with(b""))
         said = {"rss": taken, "parts": parts, "raw": values, "start_s": start_s}
         if asked.again:
             said["cached"] = cached_bytes(task, asked.profiles)
@@ -202,8 +202,8 @@ def main() -> None:
 def keep(store: Store, path: Path) -> None:
     """What the changelog would have."""
     with path.open("wb") as file:
-        for row in store.items():
-            data = msgspec.msgpack.encode(row)
+        for key in store.keys_with(b""):
+            data = msgspec.msgpack.encode((key, store.get(key)))
             file.write(len(data).to_bytes(4, "big") + data)
 
 

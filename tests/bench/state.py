@@ -37,6 +37,7 @@ from streams.runtime.store.memory import MemoryStore
 from streams.settings import PREFIX, load
 from tests.bench import profiles
 from tests.bench.report import Report, Row, Section
+from tests.stores import all_of
 
 KINDS = ("memory", "rocksdb")
 BUDGETS = {"memory": 800.0, "rocksdb": 60.0}
@@ -138,7 +139,7 @@ def _write(people: int, bootstrap: str, topic: str) -> None:
 def _state(people: int) -> dict[bytes, bytes]:
     store = MemoryStore()
     profiles.make(profiles.Task(store), people)
-    return dict(store.items())
+    return all_of(store)
 
 
 def _restore_rows(kind: str, bootstrap: str, topic: str) -> Iterator[Row]:

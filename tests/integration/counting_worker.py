@@ -26,6 +26,7 @@ from streams.runtime.observed import observed
 from streams.runtime.task import Pace
 from streams.runtime.worker import Stopping, run, set_up_logging
 from streams.settings import load
+from tests.stores import all_of
 
 PARTITIONS = 4
 INPUTS = ("in.a", "in.b", "in.c")
@@ -86,7 +87,7 @@ class CountingEngine:
     ) -> None:
         self._partition = partition
         self._suffix = suffix
-        self._held = dict(store.items())
+        self._held = all_of(store)
         self._step_s = step_s
         self._tells_turns = tells_turns
         self.has_news = False

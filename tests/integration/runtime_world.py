@@ -36,6 +36,7 @@ from tests.integration.counting_worker import (
     topics_of,
     total,
 )
+from tests.stores import all_of
 
 PATIENCE_S = 60.0
 
@@ -177,7 +178,7 @@ class World:
         stores = {partition: MemoryStore() for partition in range(PARTITIONS)}
         changelog = Changelog(self.bootstrap, topics_of(self._suffix).changelog)
         restored: dict[int, Restored] = asyncio.run(changelog.restore(stores))
-        states = {partition: dict(store.items()) for partition, store in stores.items()}
+        states = {partition: all_of(store) for partition, store in stores.items()}
         return states, {p: self._plain(held.positions) for p, held in restored.items()}
 
     def wait_until_counted(self, expected: int) -> dict[int, dict[bytes, bytes]]:

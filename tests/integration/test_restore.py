@@ -32,6 +32,7 @@ from streams.runtime.store.format import STATE_FORMAT, StateFormat, StateTooNew,
 from streams.runtime.store.memory import MemoryStore
 from streams.runtime.store.rocksdb import Memory, RocksDBStore, RocksDBStores
 from tests.integration.brokers import EmbeddedBrokers
+from tests.stores import all_of
 
 PARTITIONS = 3
 SMALL = Memory(cache_bytes=1 << 20, memtable_bytes=1 << 20, buffer_bytes=1500)
@@ -153,7 +154,7 @@ class Log:
 
     def assert_restored(self, stores: Mapping[int, Store], restored: Mapping[int, Restored]) -> None:
         """Stores and positions are what was committed, and the core sees no key that is not its own."""
-        assert {p: dict(store.items()) for p, store in stores.items()} == self.state
+        assert {p: all_of(store) for p, store in stores.items()} == self.state
         assert {p: found.positions for p, found in restored.items()} == self.positions
 
 

@@ -13,6 +13,7 @@ from streams.core.rules import Rules
 from streams.core.step import INBOX, INPUTS, Dead, Effects, Step
 from streams.runtime.store.memory import MemoryStore
 from tests.simulation.log import Kept, Log
+from tests.stores import all_of
 
 READ = (*INPUTS, INBOX)
 MAX_TURNS = 60_000
@@ -159,7 +160,7 @@ class Cluster:
 
     def _task(self, partition: int, store: MemoryStore) -> Task:
         held = MemoryStore()
-        held.apply(list(store.items()))
+        held.apply(all_of(store).items())
         step = Step(partition, self._partitions, self._rules, held, catalog=self._catalog)
         sources = {topic: self._log.partition(topic, partition) for topic in READ}
         return Task(partition, step, held, sources)

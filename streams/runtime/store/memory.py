@@ -27,9 +27,9 @@ class MemoryStore:
         """The value under a key, or None."""
         return self._held.get(key)
 
-    def items(self) -> Iterable[tuple[bytes, bytes]]:
-        """Every key with its value, in no promised order."""
-        return self._held.items()
+    def keys_with(self, prefix: bytes) -> Iterable[bytes]:
+        """Every key that begins so, in no promised order."""
+        return [key for key in self._held if key.startswith(prefix)]
 
     def apply(self, changes: Iterable[Change], reflected: Reflected | None = None) -> None:
         """Takes the changes in their order; a value of None removes the key."""

@@ -205,17 +205,16 @@ class RocksDBStore:
         except Exception as error:
             raise self._broken(error) from error
 
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Every key with its value, in the order of keys."""
+    def keys_with(self, prefix: bytes) -> Iterator[bytes]:
+        """Every key that begins so, in the order of keys."""
         self.write()
         try:
             # Not Rdict.items(): that ends at a damaged block as if it were the last.
             at = self._db.iter()
-            at.seek_to_first()
-            while at.valid():
-                key = at.key()
+            at.seek(prefix)
+            while at.valid() and (key := at.key()).startswith(prefix):
                 if key != _MARK:
-                    yield key, at.value()
+                    yield key
                 at.next()
             at.status()
         except Exception as error:

@@ -31,6 +31,10 @@ class FakeRecord:
 class FakeStore(dict[bytes, bytes]):
     """Committed state in a dict."""
 
+    def keys_with(self, prefix: bytes) -> list[bytes]:
+        """Every key that begins so."""
+        return [key for key in self if key.startswith(prefix)]
+
     def apply(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take changes over, as a commit does."""
         for key, value in changes:

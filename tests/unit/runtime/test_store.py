@@ -21,6 +21,7 @@ from streams.runtime.engine import Change, Reflected, Store
 from streams.runtime.store.directory import StateDirectory, StateDirectoryUnavailable
 from streams.runtime.store.memory import MemoryStore
 from streams.runtime.store.rocksdb import Memory, RocksDBStore, RocksDBStores, StoreBroken
+from tests.stores import all_of
 
 SMALL = Memory(cache_bytes=1 << 20, memtable_bytes=1 << 20, buffer_bytes=1500)
 KINDS = ("memory", "rocksdb", "rocksdb, unbuffered")
@@ -69,11 +70,11 @@ def test_a_store_holds_the_last_value_of_each_key(kind: str, batches: list[list[
         if bulk:
             store.settle()
         assert {key: store.get(key) for key in expected} == expected
-        assert dict(store.items()) == expected
+        assert all_of(store) == expected
         assert store.get(b"never") is None
         assert store.reflected.offset == len(batches)
         store.reset()
-        assert (list(store.items()), store.reflected) == ([], Reflected())
+        assert (all_of(store), store.reflected) == ({}, Reflected())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,7 +102,7 @@ def test_what_was_closed_is_found_again(tmp_path: Path) -> None:
         stores.open(3 + 1).apply([(b"other", b"1")], Reflected(1))
     with rocksdb(tmp_path) as stores:
         again = stores.open(3)
-        assert dict(again.items()) == dict(rows(50))
+        assert all_of(again) == dict(rows(50))
         assert again.reflected == REFLECTED
 
 
@@ -160,7 +161,7 @@ def test_killed_at_any_moment_state_and_mark_belong_together(tmp_path: Path, see
         with rocksdb(tmp_path) as stores:
             store = stores.open(0)
             at = store.reflected.offset
-            assert dict(store.items()) == state_after(at)
+            assert all_of(store) == state_after(at)
             assert at >= last
             last = at
     assert last > 0
@@ -224,14 +225,14 @@ def test_a_damaged_file_is_met_once(
     with rocksdb(tmp_path) as stores:
         try:
             store = stores.open(0)
-            found = dict(store.items())
+            found = all_of(store)
         except StoreBroken:
             found = None
         assert found is None or (found, store.reflected) in [({}, Reflected()), (state, REFLECTED)]
     if found is None:
         with rocksdb(tmp_path) as stores:
             assert stores.open(0).reflected == Reflected()
-            assert list(stores.open(1).items()) == []
+            assert all_of(stores.open(1)) == {}
         assert "found damaged" in caplog.text
 
 
@@ -268,7 +269,7 @@ def test_state_of_others_is_not_used(
     (tmp_path / "app-0").rename(tmp_path / f"{owner}-1")
     with rocksdb(tmp_path, owner=owner, state_format=state_format) as stores:
         store = stores.open(1)
-        assert (list(store.items()), store.reflected) == ([], Reflected())
+        assert (all_of(store), store.reflected) == ({}, Reflected())
     assert "it is of app/0 in format 1" in caplog.text
 
 

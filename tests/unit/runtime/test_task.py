@@ -18,6 +18,7 @@ from streams.runtime.metrics import Metrics
 from streams.runtime.plan import Plan
 from streams.runtime.store.memory import MemoryStore
 from streams.runtime.task import Task, Tasks, Turn
+from tests.stores import all_of
 from tests.unit.runtime.fakes import FakeEffects, FakeEngine, FakeRecord, fake_record
 
 
@@ -186,7 +187,7 @@ def test_a_store_reflects_what_is_confirmed() -> None:
             assert store.reflected.offset == number - 1
             house.commits.go.set()
             await settle()
-            assert dict(store.items()) == {b"a": b"%d" % number}
+            assert all_of(store) == {b"a": b"%d" % number}
             assert (store.reflected.offset, store.reflected.positions) == (number, {"in": 11 + number})
         assert house.commits.changes == [[(b"header", b"id"), (b"a", b"1")], [(b"a", b"2")]]
 
