@@ -7,8 +7,8 @@ INSTALLED := $(VENV)/.installed
 COMPILE := yes
 COMPILED := $(VENV)/.compiled-$(COMPILE)
 HOT := setup.py $(wildcard schemas/*.py streams/core/*.py streams/runtime/*.py)
-# Tests share the machine with what they start (broker, workers, warehouse): two processes are enough.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+# Many tests wait for what they started (broker, workers, warehouse): three processes keep two cores busy.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fmt check test test-all demo bench

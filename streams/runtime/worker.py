@@ -91,7 +91,7 @@ class Worker(faust.Worker):
             self._starting_fut.cancel()
 
     def _shutdown_loop(self) -> None:
-        # All is stopped. A loop that closes gives its signals back to the system: a second SIGTERM would now look like a
+        # All is stopped. A loop that closes gives its signals back to the system: a second SIGTERM would look like a
         # worker that was killed. Blocked in this thread alone, it would still reach another.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)

@@ -66,7 +66,15 @@ def replaced_by_an_old_copy(state: Path, rnd: random.Random) -> None:
         shutil.copytree(state, copy)
 
 
-@pytest.mark.parametrize("befalls", [as_it_was, deleted, truncated, replaced_by_an_old_copy])
+@pytest.mark.parametrize(
+    "befalls",
+    [
+        pytest.param(as_it_was, marks=pytest.mark.slow),
+        deleted,
+        pytest.param(truncated, marks=pytest.mark.slow),
+        replaced_by_an_old_copy,
+    ],
+)
 def test_killed_and_damaged_state_counts_once(
     world: World, seed: int, tmp_path: Path, befalls: Callable[[Path, random.Random], None]
 ) -> None:

@@ -142,6 +142,7 @@ def test_a_broker_that_is_gone_is_not_waited_for_for_ever(
             os.kill(broker.pid, signal.SIGCONT)
 
 
+@pytest.mark.slow
 def test_slow_or_idle_is_not_stalled(world: World) -> None:
     """Twice as long as a stall with a backlog that moves, then as long with nothing to do: live and ready."""
     watched = Watched(world, "--batch-records=5", "--step-s=0.5", stall_s=STALL_S)

@@ -53,7 +53,9 @@ class World:
         self.timers, self.actors = Timers(self.store), {}
 
 
-spans = st.integers(0, 3 * SPAN_MS) | st.sampled_from([0, 1, SPAN_MS - 1, SPAN_MS, SPAN_MS + 1, 100 * SPAN_MS])
+spans = st.integers(0, 3 * SPAN_MS) | st.sampled_from(
+    [0, 1, SPAN_MS - 1, SPAN_MS, SPAN_MS + 1, 100 * SPAN_MS]
+)
 moves = st.dictionaries(st.sampled_from(NAMES), spans | st.just(-SPAN_MS), max_size=3)
 steps = st.lists(st.tuples(spans, moves, st.booleans()), max_size=12)
 
