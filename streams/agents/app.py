@@ -5,7 +5,7 @@ Decides nothing: the core says what a touchpoint means, the runtime how its effe
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -113,18 +113,22 @@ def build(
 
 
 def _commit(app: Any, plan: Plan, *, metrics: Metrics) -> Commit:
+    def note(partition: int, positions: Mapping[str, int]) -> None:
+        cast(BatchConsumer, app.consumer).note(partition, positions)
+
     if plan.guarantee == "exactly_once":
         return ExactlyOnce(
             transactional_producers(plan.bootstrap_servers, transaction_timeout_s=plan.transaction_timeout_s),
             plan.topics,
             group=plan.name,
+            note=note,
             metrics=metrics,
             changelog_batch_bytes=plan.traits.changelog_batch_bytes,
         )
     return AtLeastOnce(
         lambda: cast(BatchProducer, app.producer).client,
         plan.topics,
-        note=lambda partition, positions: cast(BatchConsumer, app.consumer).note(partition, positions),
+        note=note,
         metrics=metrics,
         changelog_batch_bytes=plan.traits.changelog_batch_bytes,
     )

@@ -30,7 +30,6 @@ class Point(StrEnum):
     BEGUN = "commit.begun"
     SENDING = "commit.sending"
     SENT = "commit.sent"
-    OFFSETS = "commit.offsets"
     COMMITTED = "commit.committed"
     APPLIED = "commit.applied"
     REVOKED = "rebalance.revoked"

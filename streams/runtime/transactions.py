@@ -11,10 +11,9 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidProducerIdMapping,
     InvalidTxnState,
@@ -26,7 +25,7 @@ from aiokafka.producer import sender
 
 from streams.runtime.batches import pack
 from streams.runtime.changelog import changelog_rows
-from streams.runtime.commit import Batches, Fenced, TaskTopics, packed
+from streams.runtime.commit import Batches, Fenced, NotePositions, TaskTopics, packed
 from streams.runtime.engine import Effects
 from streams.runtime.failpoints import Point, hit
 from streams.runtime.metrics import Metrics, Outcome, Phase
@@ -82,27 +81,20 @@ def _is_fenced(error: Exception, producer: Any) -> bool:
     return any(isinstance(reason, _FENCED) for reason in reasons)
 
 
-@dataclass(slots=True)
-class _Ownership:
-    """The producer of a task, and what the group's offsets were set to through it."""
-
-    producer: Any
-    told: dict[str, int] = field(default_factory=dict)
-
-
 class ExactlyOnce:
-    """Outputs, dead letters, inbox, state, positions and the group's offsets in one transaction a task and batch.
+    """Outputs, dead letters, inbox, state and the offsets of all inputs in one transaction a task and batch.
 
     1. `open`, before a task is restored: a producer with the task's transactional id starts. The broker ends what an
        earlier owner had begun and refuses whatever that owner still sends, so the restore reads the last word.
     2. `commit`: begin; send whole batches; await all acknowledgements, since a transaction commits even if a batch was
-       refused; add the offsets, which must not race the batches; commit. Awaited, each.
-    3. The caller applies the changes to its store.
+       refused; commit. Awaited, each.
+    3. The caller applies the changes to its store. The group's offsets follow some 0.1 s later, for those who watch
+       lag; they decide nothing.
 
     Delivery: exactly once for readers with `isolation.level=read_committed`; others see what a crash left behind.
     After a crash at any moment the next owner starts where the last committed transaction ended, and nothing of a
-    later one is visible, so no plan is kept. Positions are read from the changelog, as with `AtLeastOnce`: the group's
-    offsets say the same, but they expire, and they lag behind after a crash without transactions.
+    later one is visible, so no plan is kept. Offsets are a record of the changelog, as with `AtLeastOnce`: those of
+    the group would have to be added by two more requests a transaction, and they expire.
     """
 
     def __init__(
@@ -111,50 +103,47 @@ class ExactlyOnce:
         topics: TaskTopics,
         *,
         group: str,
+        note: NotePositions,
         metrics: Metrics,
         changelog_batch_bytes: int,
     ) -> None:
         self._make_producer = make_producer
         self._topics = topics
         self._group = group
+        self._note = note
         self._metrics = metrics
         self._changelog_batch_bytes = changelog_batch_bytes
-        self._owned: dict[int, _Ownership] = {}
+        self._owned: dict[int, Any] = {}
 
     async def open(self, partition: int) -> None:
         """From here on no earlier owner may commit for the task, and what it had committed is readable."""
         await self.close(partition)
-        producer = await self._started(f"{self._group}-{partition}")
-        self._owned[partition] = _Ownership(producer)
+        self._owned[partition] = await self._started(f"{self._group}-{partition}")
 
     async def close(self, partition: int) -> None:
         """Lets the producer go; a fenced one may not answer any more."""
-        owned = self._owned.pop(partition, None)
-        if owned is not None:
+        producer = self._owned.pop(partition, None)
+        if producer is not None:
             with suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(owned.producer.stop(), _CLOSE_S)
+                await asyncio.wait_for(producer.stop(), _CLOSE_S)
 
     def resume(self, partition: int, positions: Mapping[str, int]) -> None:
-        """Nothing to tell: the first transaction sets the group's offsets of all topics."""
+        """A report is refused during a rebalance, and lost with a crash."""
+        self._note(partition, positions)
 
     async def commit(
         self, partition: int, effects: Effects, *, positions: Mapping[str, int], plan: Plan
     ) -> int:
         """See the class. Raises Fenced, or what aiokafka raises."""
         del plan
-        owned = self._owned[partition]
+        producer = self._owned[partition]
         batches = self._batches(partition, effects, positions)
         hit(Point.PACKED)
-        offsets = {
-            TopicPartition(topic, partition): at
-            for topic, at in positions.items()
-            if owned.told.get(topic) != at
-        }
         started_s = time.perf_counter()
         try:
-            end = await self._transaction(owned.producer, batches, offsets)
+            end = await self._transaction(producer, batches)
         except Exception as error:
-            is_fenced = _is_fenced(error, owned.producer)
+            is_fenced = _is_fenced(error, producer)
             outcome = Outcome.FENCED if is_fenced else Outcome.ABORTED
             self._metrics.transaction(outcome, time.perf_counter() - started_s)
             if is_fenced:
@@ -164,7 +153,7 @@ class ExactlyOnce:
                 ) from error
             raise
         self._metrics.transaction(Outcome.COMMITTED, time.perf_counter() - started_s)
-        owned.told = dict(positions)
+        self._note(partition, positions)
         return end
 
     def _batches(self, partition: int, effects: Effects, positions: Mapping[str, int]) -> Batches:
@@ -189,9 +178,7 @@ class ExactlyOnce:
             )
             return [*batches, *((self._topics.changelog, partition, batch) for batch in changes)]
 
-    async def _transaction(
-        self, producer: Any, batches: Batches, offsets: Mapping[TopicPartition, int]
-    ) -> int:
+    async def _transaction(self, producer: Any, batches: Batches) -> int:
         """The offset behind the changelog batch that is last, and behind its marker."""
         await producer.begin_transaction()
         hit(Point.BEGUN)
@@ -199,9 +186,6 @@ class ExactlyOnce:
         hit(Point.SENDING)
         appended = await asyncio.gather(*sent)
         hit(Point.SENT)
-        if offsets:
-            await producer.send_offsets_to_transaction(offsets, self._group)
-        hit(Point.OFFSETS)
         await producer.commit_transaction()
         hit(Point.COMMITTED)
         return int(appended[-1].offset) + int(batches[-1][2].record_count()) + _MARKER

@@ -24,7 +24,6 @@ IN_A_COMMIT = (
     Point.BEGUN,
     Point.SENDING,
     Point.SENT,
-    Point.OFFSETS,
     Point.COMMITTED,
     Point.APPLIED,
 )

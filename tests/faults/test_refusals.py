@@ -53,7 +53,6 @@ def test_a_refused_batch_takes_the_whole_commit_with_it(
     [
         Point.SENT,
         pytest.param(Point.BEGUN, marks=pytest.mark.slow),
-        pytest.param(Point.OFFSETS, marks=pytest.mark.slow),
     ],
 )
 def test_an_exception_within_a_commit_ends_the_worker(

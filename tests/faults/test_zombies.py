@@ -24,7 +24,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
         Point.PACKED,
         Point.SENT,
         pytest.param(Point.SENDING, marks=pytest.mark.slow),
-        pytest.param(Point.OFFSETS, marks=pytest.mark.slow),
     ],
 )
 def test_a_zombie_is_fenced_and_its_writes_are_not_seen(
@@ -49,7 +48,7 @@ def test_a_zombie_is_fenced_and_its_writes_are_not_seen(
         assert day.fleet.ended == [Ended("zombie", armed, ExitCode.FENCED)]
         assert "fenced by the broker" in day.fleet.said("zombie")
         day.finish()
-        if point in (Point.SENT, Point.OFFSETS):
+        if point is Point.SENT:
             assert count(day, "read_uncommitted") > count(day, "read_committed")
         assert set(day.fleet.stop().values()) == {0}
 

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
 from aiokafka.errors import (
     IllegalOperation,
     KafkaConnectionError,
@@ -49,6 +48,11 @@ class Broker:
             raise self.error
         self.events.append(event)
 
+    def told(self, partition: int, positions: Mapping[str, int]) -> None:
+        """What is to be reported to the group."""
+        said = ", ".join(f"{topic}={at}" for topic, at in positions.items())
+        self.events.append(f"told {partition}: {said}")
+
 
 @dataclass
 class Producer:
@@ -81,10 +85,6 @@ class Producer:
         self.broker.note(f"confirm {topic}[{partition}]")
         return Appended(offset=100)
 
-    async def send_offsets_to_transaction(self, offsets: Mapping[TopicPartition, int], group: str) -> None:
-        told = ", ".join(f"{tp.topic}[{tp.partition}]={at}" for tp, at in sorted(offsets.items()))
-        self.broker.note(f"offsets of {group}: {told}")
-
     async def commit_transaction(self) -> None:
         self.broker.note("commit")
 
@@ -102,6 +102,7 @@ def step_on(broker: Broker, *, limit_bytes: int = 10_000) -> ExactlyOnce:
         lambda name: Producer(name, broker),
         TOPICS,
         group="app",
+        note=broker.told,
         metrics=Metrics(),
         changelog_batch_bytes=limit_bytes,
     )
@@ -132,8 +133,8 @@ def outcomes(step: ExactlyOnce) -> dict[str, float]:
     return {sample.labels["outcome"]: sample.value for sample in samples}
 
 
-def test_offsets_follow_all_batches_and_the_commit_follows_the_offsets() -> None:
-    """Offsets must not race a batch, and a transaction commits even if one failed: everything is awaited before."""
+def test_the_commit_follows_all_batches_and_the_report_follows_the_commit() -> None:
+    """A transaction commits even if a batch failed: everything is awaited before."""
 
     async def scenario() -> tuple[Broker, int]:
         broker = Broker()
@@ -141,14 +142,14 @@ def test_offsets_follow_all_batches_and_the_commit_follows_the_offsets() -> None
         return broker, end
 
     broker, end = asyncio.run(scenario())
-    first, second, *batches, offsets, last = broker.events
+    first, second, *batches, last, told = broker.events
     assert (first, second) == ("start app-2", "begin")
     # Two changes, the end of a plan, the positions.
     sent = {"out[2] 2", "dead[2] 1", "inbox[0] 1", "inbox[3] 1", "changelog[2] 4"}
     assert {event.removeprefix("send ") for event in batches if event.startswith("send")} == sent
     confirmed = {"out[2]", "dead[2]", "inbox[0]", "inbox[3]", "changelog[2]"}
     assert {event.removeprefix("confirm ") for event in batches if event.startswith("confirm")} == confirmed
-    assert (offsets, last) == ("offsets of app: in[2]=8, inbox[2]=3", "commit")
+    assert (last, told) == ("commit", "told 2: in=8, inbox=3")
     # Four records, and the marker behind them.
     assert end == 105
 
@@ -164,31 +165,10 @@ def test_nothing_is_committed_if_a_batch_was_refused(topic: str) -> None:
         return broker
 
     events = asyncio.run(scenario()).events
-    assert [event for event in events if event.startswith(("offsets", "commit"))] == []
+    assert [event for event in events if event.startswith(("commit", "told"))] == []
 
 
-def test_only_offsets_that_moved_are_told_after_the_first_time() -> None:
-    """Sixteen topics a task, of which a batch moves a few; the first transaction of an owner tells all."""
-
-    async def scenario() -> Broker:
-        broker = Broker()
-        step = await opened(broker)
-        await commit(step, {"in": 8, "other": 4})
-        await commit(step, {"in": 9, "other": 4})
-        await commit(step, {"in": 9, "other": 4})
-        await step.open(2)
-        await commit(step, {"in": 9, "other": 4})
-        return broker
-
-    told = [event for event in asyncio.run(scenario()).events if event.startswith("offsets")]
-    assert told == [
-        "offsets of app: in[2]=8, other[2]=4",
-        "offsets of app: in[2]=9",
-        "offsets of app: in[2]=9, other[2]=4",
-    ]
-
-
-@pytest.mark.parametrize("step", ["begin", "confirm changelog", "offsets", "commit"])
+@pytest.mark.parametrize("step", ["begin", "confirm changelog", "commit"])
 def test_a_fenced_owner_says_so(step: str) -> None:
     """Wherever the broker says so first: one line that tells whose the task is now, and what to do; and counted so."""
 
@@ -215,6 +195,7 @@ def test_a_fenced_owner_says_so_whatever_comes_of_it_first() -> None:
             lambda name: Producer(name, broker, SimpleNamespace(sender_task=sender)),
             TOPICS,
             group="app",
+            note=broker.told,
             metrics=Metrics(),
             changelog_batch_bytes=10_000,
         )
