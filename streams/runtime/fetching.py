@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import errors
-from aiokafka.structs import TopicPartition
 
 from streams.runtime.bell import Bell, end_wait
 from streams.runtime.fetch_protocol import Answer, Fetch
+from streams.runtime.fetch_sources import FetchPace, Source, by_topic, to_be_asked
 from streams.runtime.fetched import Fetched, KafkaRecord
 
 __all__ = ["FetchPace", "Fetching"]
@@ -35,53 +33,6 @@ _NOBODY = -1
 _FOR_THE_TAKER = (errors.OffsetOutOfRangeError, errors.TopicAuthorizationFailedError)
 
 
-@dataclass(frozen=True, slots=True)
-class FetchPace:
-    """How much a fetch may bring, and how soon the next one follows."""
-
-    most_bytes: int
-    each_bytes: int
-    """Of one partition."""
-    wait_ms: int
-    """How long a broker may hold a request that finds nothing."""
-    gap_s: float
-    """The least time between two requests to a broker, unless a partition is behind."""
-    buffer_bytes: int = 64 << 20
-    """Beyond so much that waits to be taken, only tasks of which nothing waits are asked for: one batch of each of
-    hundreds of partitions is far too much, but a task that does not get on must never hold up the others."""
-
-    @property
-    def quiet_s(self) -> float:
-        """While records wait to be taken, how often partitions are looked at that had none."""
-        return max(self.gap_s, self.wait_ms / 1000)
-
-
-class _Source:
-    """One assigned partition."""
-
-    __slots__ = ("asked_at", "failure", "fetched", "has_flow", "shown_ms", "size_bytes", "state", "tp")
-
-    def __init__(self, tp: TopicPartition, state: Any) -> None:
-        self.tp = tp
-        self.state = state
-        self.asked_at = -1
-        """The offset that was last asked for."""
-        self.fetched: Fetched | None = None
-        self.size_bytes = 0
-        self.failure: errors.KafkaError | None = None
-        self.shown_ms: int | None = None
-        """When the fetch was *sent* that showed the end we know of. When its answer came would be too late: a record
-        that arrived in between would be taken for read."""
-        self.has_flow = False
-        """True if its last answer had records."""
-
-    @property
-    def is_behind(self) -> bool:
-        """True if the broker has shown records, of closed transactions, that were not taken; or nothing yet."""
-        stable, position = self.state.lso, self.state._position
-        return stable is None or (position is not None and position < stable)
-
-
 class Fetching:
     """Fetches for one consumer. What comes waits, in the order of fetching, until it is taken."""
 
@@ -91,10 +42,11 @@ class Fetching:
         self._waiters: Collection[asyncio.Future[None]] = consumer._fetcher._fetch_waiters
         self._pace = pace
         self._assignment: Any = None
-        self._sources: dict[int, dict[str, _Source]] = {}
-        self._ready: dict[int, dict[str, _Source]] = {}
-        self._led: dict[int, list[_Source]] = {}
+        self._sources: dict[int, dict[str, Source]] = {}
+        self._ready: dict[int, dict[str, Source]] = {}
+        self._led: dict[int, list[Source]] = {}
         self._bells: dict[int, Bell] = {}
+        self._renewing: set[Source] = set()
         self._is_led_anew = asyncio.Event()
         self._crash: BaseException | None = None
         self._held_bytes = 0
@@ -135,6 +87,24 @@ class Fetching:
         if fetched.is_empty:
             self._forget(source)
         return records
+
+    def renew(self, partitions: Iterable[int], *, below_bytes: int) -> None:
+        """What waits of these was fetched when their task was last free: it is asked for once more, from the same
+        place, before it is taken. Not if so many bytes wait, nor what was asked for a moment ago."""
+        fresh_s = time.monotonic() - self._pace.gap_s
+        self._renewing.clear()
+        if self._held_bytes >= self._pace.buffer_bytes:
+            return
+        for partition in partitions:
+            waiting = self._ready.get(partition, {}).values()
+            if sum([source.size_bytes for source in waiting]) < below_bytes:
+                self._renewing.update(source for source in waiting if source.asked_s < fresh_s)
+        if self._renewing:
+            self._tell_change()
+
+    def is_renewing(self) -> bool:
+        """True until all of that was answered."""
+        return bool(self._renewing)
 
     def position(self, topic: str, partition: int) -> int | None:
         """Offset behind what was taken, markers of transactions included; None while nobody has set one."""
@@ -182,7 +152,7 @@ class Fetching:
         self._ready.clear()
         self._tell_change()
 
-    def _forget(self, source: _Source) -> None:
+    def _forget(self, source: Source) -> None:
         self._let_go(source)
         topic, partition = source.tp
         ready = self._ready[partition]
@@ -191,7 +161,7 @@ class Fetching:
             del self._ready[partition]
         self._tell_change()
 
-    def _let_go(self, source: _Source) -> None:
+    def _let_go(self, source: Source) -> None:
         if source.fetched is not None:
             self._held_bytes -= source.size_bytes
             source.fetched = None
@@ -227,8 +197,9 @@ class Fetching:
         """One loop a broker, until the assignment ends."""
         self._assignment = assignment
         self._sources, self._ready, self._held_bytes = {}, {}, 0
+        self._renewing.clear()
         for tp in sorted(assignment.tps):
-            self._sources.setdefault(tp.partition, {})[tp.topic] = _Source(tp, assignment.state_value(tp))
+            self._sources.setdefault(tp.partition, {})[tp.topic] = Source(tp, assignment.state_value(tp))
         loops: dict[int, asyncio.Task[None]] = {}
         try:
             while assignment.active:
@@ -248,9 +219,9 @@ class Fetching:
             await asyncio.gather(*loops.values(), return_exceptions=True)
             self._sources, self._ready, self._held_bytes = {}, {}, 0
 
-    def _by_leader(self) -> dict[int, list[_Source]]:
+    def _by_leader(self) -> dict[int, list[Source]]:
         """Broker -> what it leads."""
-        led: dict[int, list[_Source]] = {}
+        led: dict[int, list[Source]] = {}
         for sources in self._sources.values():
             for source in sources.values():
                 node = self._client.cluster.leader_for_partition(source.tp)
@@ -280,27 +251,29 @@ class Fetching:
             sent_s = time.monotonic()
             has_brought = await self._fetch(node, assignment, asked)
 
-    def _asked_of(self, node: int) -> list[_Source]:
-        asked = _to_be_asked(self._led.get(node, ()))
+    def _asked_of(self, node: int) -> list[Source]:
+        asked = to_be_asked(self._led.get(node, ()), self._renewing)
         if self._held_bytes < self._pace.buffer_bytes:
             return asked
         return [source for source in asked if source.tp.partition not in self._ready]
 
-    def _due_s(self, asked: Sequence[_Source], sent_s: float, *, has_brought: bool) -> float:
+    def _due_s(self, asked: Sequence[Source], sent_s: float, *, has_brought: bool) -> float:
         """When the next request is due, on the monotonic clock."""
         if not asked:
             return float("inf")
+        if not self._renewing.isdisjoint(asked):
+            return sent_s
         if has_brought and any(source.is_behind for source in asked):
             return sent_s
         if self._ready and not any(source.has_flow for source in asked):
             return sent_s + self._pace.quiet_s
         return sent_s + self._pace.gap_s
 
-    async def _fetch(self, node: int, assignment: Any, asked: list[_Source]) -> bool:
+    async def _fetch(self, node: int, assignment: Any, asked: list[Source]) -> bool:
         """One request and its answer. True if it brought records."""
         pace = self._pace
         request = Fetch(
-            _by_topic(asked),
+            by_topic(asked),
             wait_ms=0 if self._ready else pace.wait_ms,
             most=pace.most_bytes,
             each=pace.each_bytes,
@@ -317,6 +290,7 @@ class Fetching:
         if not assignment.active:
             return False
         has_brought, has_failed = self._accept(answers, sent_ms=sent_ms)
+        self._renewing.difference_update(asked)
         if has_brought:
             self._tell_takers()
         if has_failed:
@@ -343,6 +317,7 @@ class Fetching:
                 if records:
                     fetched = Fetched(source.tp, records, position=source.asked_at, aborted=aborted)
                     if not fetched.is_empty:
+                        self._let_go(source)
                         source.fetched, source.has_flow = fetched, True
                         source.size_bytes = len(records)
                         self._held_bytes += source.size_bytes
@@ -350,7 +325,7 @@ class Fetching:
                         has_brought = True
         return has_brought, has_failed
 
-    def _refuse(self, source: _Source, error_code: int) -> bool:
+    def _refuse(self, source: Source, error_code: int) -> bool:
         """True if whoever takes has to hear of it."""
         error = errors.for_code(error_code)
         if error in _FOR_THE_TAKER:
@@ -370,28 +345,3 @@ class Fetching:
     def _tell_takers(self) -> None:
         for waiter in list(self._waiters):
             end_wait(waiter)
-
-
-def _to_be_asked(led: Iterable[_Source]) -> list[_Source]:
-    return [
-        source
-        for source in led
-        if source.fetched is None
-        and source.failure is None
-        and (state := source.state)._position is not None
-        and not state._paused
-    ]
-
-
-def _by_topic(asked: Sequence[_Source]) -> dict[str, list[tuple[int, int]]]:
-    """What to ask. Each is first once in a while: a broker fills its answer in the order of the request."""
-    first = random.randrange(len(asked))
-    by_topic: dict[str, list[tuple[int, int]]] = {}
-    for source in (*asked[first:], *asked[:first]):
-        topic, partition = source.tp
-        position = source.asked_at = source.state._position
-        if topic in by_topic:
-            by_topic[topic].append((partition, position))
-        else:
-            by_topic[topic] = [(partition, position)]
-    return by_topic

@@ -23,7 +23,8 @@ from streams.runtime.assignor import TaskAssignor, UnequalTopics
 from streams.runtime.bell import end_wait
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import Record
-from streams.runtime.fetching import Fetching, FetchPace
+from streams.runtime.fetch_sources import FetchPace
+from streams.runtime.fetching import Fetching
 from streams.runtime.group_patience import be_patient
 from streams.runtime.heartbeats import beat_while_assigned
 from streams.runtime.metrics import Phase
@@ -139,8 +140,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def take(
         self, wanted: Mapping[int, Collection[str]], *, pace: Pace, inputs: Collection[str], wait_s: float
     ) -> dict[int, Taken]:
-        """For each task what has been fetched of its wanted topics, bounded by the pace; waits only while there is
-        nothing at all."""
+        """For each task of whose wanted topics something has been fetched, all that was fetched for it, bounded by the
+        pace; waits only while there is nothing at all."""
         try:
             return await self._called(self._take(wanted, pace, inputs=inputs, wait_s=wait_s))
         except asyncio.CancelledError:
@@ -165,6 +166,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 await self._wait_for_records(wait_s, is_wakeable=True)
             self._is_woken = False
             deadline_s = time.monotonic() + pace.poll_s
+            await self._renew(wanted, pace, deadline_s=deadline_s)
             while True:
                 self._take_all(wanted, pace, into=taken)
                 left_s = deadline_s - time.monotonic()
@@ -177,6 +179,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             caught_up = self._fetching.caught_up(partition, topics)
             taken[partition].caught_up = {topic: at for topic, at in caught_up.items() if topic in inputs}
         return taken
+
+    async def _renew(self, wanted: Mapping[int, Collection[str]], pace: Pace, *, deadline_s: float) -> None:
+        """What waits was fetched when its task was last free: without this, records wait for two batches."""
+        self._fetching.renew(wanted, below_bytes=pace.batch_bytes // 4)
+        while self._fetching.is_renewing() and (left_s := deadline_s - time.monotonic()) > 0:
+            await self._wait_for_records(left_s, is_wakeable=False)
 
     def _is_worth_waiting(self, wanted: Mapping[int, Collection[str]], taken: Mapping[int, Taken]) -> bool:
         return any(
@@ -209,7 +217,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def _take_for(self, partition: int, topics: Collection[str], *, pace: Pace, into: Taken) -> None:
         # In the order of fetching, so that no topic of the task starves another.
         subscriptions = self._ensure_consumer()._fetcher._subscriptions
-        for topic in self._fetching.ready(partition, topics):
+        if not self._fetching.ready(partition, topics):
+            return
+        for topic in self._fetching.ready(partition, self.consumer.wiring.topics.read):
             if not self.consumer.flow_active or subscriptions.reassignment_in_progress:
                 # Whoever asked was overtaken by a rebalance.
                 return

@@ -29,7 +29,8 @@ IDLE_TURN_S = 0.2
 """A task without records still gets a turn this often: it is how clocks go round."""
 
 HEAR_EVERY_S = 0.1
-"""A task reads its inbox, and sends news without records, this often: else idle clocks chase each other round."""
+"""A task without records of its inputs reads its inbox, and sends news, this often: else idle clocks chase each other
+round. With records, the inbox goes along: what was forwarded is late enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Task:
         return max(0.0, self._rests_until_s - now_s)
 
     def hears(self, now_s: float) -> bool:
-        """True when it is time to read the inbox."""
+        """True when it is time to read the inbox for its own sake."""
         return now_s >= self._heard_at_s + HEAR_EVERY_S
 
     def is_due(self, now_s: float) -> bool:

@@ -99,7 +99,8 @@ class BatchConsumer(driver.Consumer):
             if got.positions or task.is_due(now_s):
                 # A full batch means more is waiting: go on at once. Otherwise let the next one fill: commits cost.
                 rest_s = 0.0 if got.is_full else self.wiring.pace.poll_s
-                task.hand_out(now_s, rest_s=rest_s, has_heard=task.partition in hearing)
+                has_heard = task.partition in hearing or self.wiring.topics.inbox in got.positions
+                task.hand_out(now_s, rest_s=rest_s, has_heard=has_heard)
                 yield self._enveloped(
                     Turn(task, got.records, got.caught_up, tenure=task.tenure, positions=got.positions)
                 )
