@@ -35,7 +35,7 @@ _IDENTITY: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
 
 
 def assert_exactly_once(line: RealLine, emitted: Iterable[Emitted]) -> None:
-    """Everything that was emitted is on the outputs, once and right; the group's offsets are what state reflects."""
+    """Everything that was emitted is on the outputs, once and right; the group is soon told what state reflects."""
     written = [(m.topic() or "", m.value() or b"") for m in committed_records(line.bootstrap, *OUTPUTS)]
     twice = doubled(written)
     assert not twice, f"said twice on the wire: {twice}"
@@ -44,8 +44,10 @@ def assert_exactly_once(line: RealLine, emitted: Iterable[Emitted]) -> None:
     expected = answer(touchpoints_of(emitted, now_ms))
     found = differences(expected, landed_from(written, may_repeat=False))
     assert not found, str(found)
-    told, held = positions_in_group(line), positions_in_changelog(line)
-    assert told == held, f"the group stands at {told}, state at {held}"
+    deadline_s = time.monotonic() + WAIT_S
+    while (told := positions_in_group(line)) != (held := positions_in_changelog(line)):
+        assert time.monotonic() < deadline_s, f"the group stands at {told}, state at {held}"
+        time.sleep(0.2)
 
 
 def touchpoints_of(emitted: Iterable[Emitted], arrival_ms: int) -> Iterator[Touchpoint]:

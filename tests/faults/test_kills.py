@@ -52,7 +52,7 @@ def plan_of(rnd: random.Random, scale: int) -> list[str]:
 
 @few_or_many
 def test_killed_at_every_step(scale: int, real_kafka: RealKafka, seed: int, tmp_path: Path) -> None:
-    """24 kills (144 in the long suite), one after another, at named steps and shortly after them.
+    """22 kills (132 in the long suite), one after another, at named steps and shortly after them.
 
     Seen to fail (said twice on the wire) when the changelog has a transaction of its own behind that of the outputs.
     """

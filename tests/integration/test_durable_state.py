@@ -6,7 +6,6 @@ Same law as without a disk: what is counted is counted once, whatever is killed 
 from __future__ import annotations
 
 import random
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from tests.integration.brokers import EmbeddedBrokers
 from tests.integration.counting_worker import ALL_TOPICS, PARTITIONS
+from tests.integration.damage import as_it_was, deleted, replaced_by_an_old_copy, truncated
 from tests.integration.runtime_world import WorkerProcess, World, inputs
 
 
@@ -37,33 +37,6 @@ def start(world: World, state: Path) -> WorkerProcess:
     worker = world.start_worker("--batch-records", "20", "--step-s", "0.004", "--state", str(state))
     worker.restored(PARTITIONS)
     return worker
-
-
-def as_it_was(state: Path, rnd: random.Random) -> None:
-    """Nothing befalls it."""
-
-
-def deleted(state: Path, rnd: random.Random) -> None:
-    """All of it."""
-    shutil.rmtree(state)
-
-
-def truncated(state: Path, rnd: random.Random) -> None:
-    """One file of each task, at any place."""
-    for folder in state.iterdir():
-        if folder.is_dir():
-            path = rnd.choice([path for path in folder.iterdir() if path.stat().st_size])
-            path.write_bytes(path.read_bytes()[: rnd.randrange(path.stat().st_size)])
-
-
-def replaced_by_an_old_copy(state: Path, rnd: random.Random) -> None:
-    """As it was after the first life; there is none yet the first time."""
-    copy = state.with_name("copy")
-    if copy.exists():
-        shutil.rmtree(state)
-        shutil.copytree(copy, state)
-    else:
-        shutil.copytree(state, copy)
 
 
 @pytest.mark.parametrize(
