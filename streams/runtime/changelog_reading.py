@@ -13,9 +13,8 @@ from itertools import chain, islice
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import CorruptRecordException
-from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 
+from streams.runtime.committed import CommittedBatches
 from streams.runtime.store.format import HEADER_PREFIX
 
 __all__ = ["Chunk", "chunks"]
@@ -84,20 +83,10 @@ async def _fetched(
 def _open(tp: TopicPartition, fetched: Any, *, position: int) -> Iterator[Chunk]:
     """At least one chunk, perhaps an empty one."""
     chunk = Chunk(next_offset=position)
-    excluded: set[int] = set()
-    # The first to begin stands last, to be popped.
-    aborted = list(reversed(fetched._aborted_transactions))
-    batches = fetched._records
+    batches = CommittedBatches(tp, fetched._records, fetched._aborted_transactions)
     while batches.has_next():
-        batch = batches.next_batch()
-        if not batch.validate_crc():
-            raise CorruptRecordException(f"the checksum of a record batch is wrong: {tp}")
-        while aborted and aborted[-1][1] <= batch.base_offset:
-            excluded.add(aborted.pop()[0])
-        if batch.is_control_batch:
-            if ControlRecord.parse(next(batch).key) == ABORT_MARKER:
-                excluded.discard(batch.producer_id)
-        elif not (batch.is_transactional and batch.producer_id in excluded):
+        batch, is_to_be_read = batches.next()
+        if is_to_be_read:
             # A batch must be asked for its iterator once only.
             records: Iterator[Any] = islice(batch, None)
             if batch.base_offset < position:

@@ -1,7 +1,7 @@
 """What a fetch brought for one partition: record batches, opened one by one as their records are taken.
 
-Leaves out what aborted transactions wrote, control records, and what lies before the position. Knows the record
-format through aiokafka's compiled reader only; must not know tasks or connections.
+Leaves out what is not committed (see `committed`) and what lies before the position. Must not know tasks or
+connections.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from aiokafka.errors import CorruptRecordException
-from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
+
+from streams.runtime.committed import CommittedBatches
 
 __all__ = ["Fetched", "KafkaRecord"]
 
@@ -35,17 +35,14 @@ class KafkaRecord(msgspec.Struct, frozen=True, gc=False):
 class Fetched:
     """Records of one partition, to be taken in order and in pieces; `position` is the offset behind the last taken."""
 
-    __slots__ = ("_aborted", "_at", "_batches", "_end", "_excluded", "_open", "_tp", "position")
+    __slots__ = ("_at", "_batches", "_end", "_open", "_tp", "position")
 
     def __init__(
         self, tp: TopicPartition, data: bytes, *, position: int, aborted: Iterable[tuple[int, int]] = ()
     ) -> None:
         self.position = position
         self._tp = tp
-        self._batches: Any = MemoryRecords(data)
-        # The first to begin stands last, to be popped.
-        self._aborted = sorted(aborted, key=lambda transaction: transaction[1], reverse=True)
-        self._excluded: set[int] = set()
+        self._batches = CommittedBatches(tp, MemoryRecords(data), aborted)
         self._open: list[KafkaRecord] = []
         self._at = 0
         self._end = position
@@ -69,10 +66,8 @@ class Fetched:
         return taken
 
     def _open_next(self) -> None:
-        batch = self._batches.next_batch()
-        if not batch.validate_crc():
-            raise CorruptRecordException(f"the checksum of a record batch is wrong: {self._tp}")
-        self._open = self._records_of(batch) if self._is_to_be_read(batch) else []
+        batch, is_to_be_read = self._batches.next()
+        self._open = self._records_of(batch) if is_to_be_read else []
         self._at = 0
         # Not what the last record says: compaction may have removed that one.
         self._end = batch.next_offset
@@ -95,16 +90,3 @@ class Fetched:
             # A broker begins at the batch that holds the position.
             return [record for record in records if record.offset >= self.position]
         return records
-
-    def _is_to_be_read(self, batch: Any) -> bool:
-        """False for control batches, and for those of transactions that the broker says were aborted."""
-        producer: int | None = batch.producer_id
-        if producer is None or not (batch.is_transactional or batch.is_control_batch):
-            return not batch.is_control_batch
-        while self._aborted and self._aborted[-1][1] <= batch.base_offset:
-            self._excluded.add(self._aborted.pop()[0])
-        if batch.is_control_batch:
-            if ControlRecord.parse(next(batch).key) == ABORT_MARKER:
-                self._excluded.discard(producer)
-            return False
-        return producer not in self._excluded

@@ -142,14 +142,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     ) -> dict[int, Taken]:
         """For each task of whose wanted topics something has been fetched, all that was fetched for it, bounded by the
         pace; waits only while there is nothing at all."""
-        try:
-            return await self._called(self._take(wanted, pace, inputs=inputs, wait_s=wait_s))
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # The consumer was closed, or an assignment given up, while we waited for it: nobody cancelled us.
-            return {}
+        return await self._called(self._take(wanted, pace, inputs=inputs, wait_s=wait_s))
 
     async def _take(
         self, wanted: Mapping[int, Collection[str]], pace: Pace, *, inputs: Collection[str], wait_s: float

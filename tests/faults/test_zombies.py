@@ -53,6 +53,26 @@ def test_a_zombie_is_fenced_and_its_writes_are_not_seen(
         assert set(day.fleet.stop().values()) == {0}
 
 
+def test_a_zombie_that_wakes_while_its_heir_restores(
+    real_kafka: RealKafka, seed: int, tmp_path: Path
+) -> None:
+    """It is fenced before the heir reads the first record, so that what the heir has read stays the last word.
+
+    Seen to fail (said twice on the wire) when a task is restored first and fenced then: the zombie commits in between.
+    """
+    with town(real_kafka, tmp_path, seed=seed, people=40) as day:
+        day.feed(0.4)
+        armed = f"{Point.PACKED}:{random.Random(seed).randint(2, 4)}:stop"
+        day.fleet.start("zombie", [armed])
+        until(lambda: is_stopped(day, "zombie"), "the worker to stop itself")
+        day.fleet.start("heir", [f"{Point.RESTORED}:1:sleep=3"])
+        until(lambda: f"failpoint {Point.RESTORED}" in day.fleet.said("heir"), "the heir to have read")
+        day.fleet.signal("zombie", SIGCONT)
+        until(lambda: bool(day.fleet.ended), "the zombie to end")
+        assert day.fleet.ended == [Ended("zombie", armed, ExitCode.FENCED)]
+        day.finish()
+
+
 def is_stopped(day: Town, name: str) -> bool:
     """Whether the process is stopped by SIGSTOP."""
     status = Path(f"/proc/{day.fleet.pid(name)}/stat").read_text()
