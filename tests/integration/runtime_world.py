@@ -208,7 +208,7 @@ class World:
         consumer = self._consumer("reader")
         consumer.assign([TopicPartition(topic + self._suffix, p, 0) for p in range(PARTITIONS)])
         found: list[Any] = []
-        left = PARTITIONS
+        left = set(range(PARTITIONS))
         while left:
             for message in consumer.consume(1000, 1.0):
                 error = message.error()
@@ -216,7 +216,7 @@ class World:
                     found.append(message)
                 else:
                     assert error.code() == KafkaError._PARTITION_EOF, error
-                    left -= 1
+                    left.discard(message.partition())
         consumer.close()
         return found
 
