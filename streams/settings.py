@@ -183,7 +183,7 @@ class State(Section):
         description="Where RocksDB keeps its files. Every worker needs a directory of its own.",
     )
     cache_bytes: int = Field(
-        default=16 * 1024 * 1024,
+        default=12 * 1024 * 1024,
         ge=1024 * 1024,
         description="RocksDB: what a worker keeps in memory of blocks it has read and of what it has not yet flushed.",
     )

@@ -21,8 +21,8 @@ from streams.core.shapes import NEVER, Action, Alias, CartEntry, Root, SessionRo
 from streams.core.shelf import Shelf
 from streams.core.shelf import read as read_sessions
 
-CACHED_ACTORS: Final = 10_000
-CACHED_IDS: Final = 20_000
+CACHED_ACTORS: Final = 4_000
+CACHED_IDS: Final = 5_000
 _NAMESPACE: Final = b"throughline/profile"
 
 Change = tuple[bytes, bytes | None]

@@ -10,7 +10,7 @@ from typing import Final
 from mypy_extensions import i64
 
 BLOCKED: Final = frozenset({"", "null", "undefined", "nan", "none", "-1", "0", "anonymous", "guest", "n/a"})
-MEMO_LIMIT: Final = 50_000
+MEMO_LIMIT: Final = 10_000
 
 
 def normalise(kind: str, value: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -16,7 +17,15 @@ import faust
 from streams.runtime.ending import ExitCode
 from streams.runtime.metrics import Metrics
 
-__all__ = ["Seldom", "Stopping", "Worker", "run", "set_up_logging", "spare_garbage_collector"]
+__all__ = [
+    "Seldom",
+    "Stopping",
+    "Worker",
+    "give_large_blocks_back",
+    "run",
+    "set_up_logging",
+    "spare_garbage_collector",
+]
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +45,8 @@ through them every 700 (stock) costs 2-4 us a touchpoint and finds nothing. What
 rebalance's futures) wait a little longer, some 20 MB at most."""
 
 _SAID_AGAIN_S = 10.0
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Their names in glibc's malloc.h."""
 
 
 class Seldom(logging.Filter):
@@ -107,6 +118,7 @@ class Worker(faust.Worker):
 
 def run(app: Any, *, stopping: Stopping, metrics: Metrics) -> int:
     """Runs the app until a signal or `stopping`. Returns the exit code."""
+    give_large_blocks_back()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     metrics.progress.follow(loop)
@@ -126,6 +138,18 @@ def spare_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 10, 10)
+
+
+def give_large_blocks_back() -> None:
+    """Where the C library is glibc: blocks from 128 KiB on are mapped, and given back when they are freed.
+
+    Left to itself it raises its bounds to what was last freed, up to 32 MiB: buffers of batches then come from a heap
+    that only grows. Seen with RocksDB and a million profiles: 49 MB in place of 75.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for bound in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+            mallopt(bound, 128 * 1024)
 
 
 def set_up_logging(log_level: str) -> None:

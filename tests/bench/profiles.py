@@ -27,6 +27,7 @@ from streams.core.rules import Rules
 from streams.core.step import INPUTS, Step
 from streams.core.touchpoint import TICK_HEADER
 from streams.runtime.engine import Reflected, Store
+from streams.runtime.worker import give_large_blocks_back
 from streams.settings import PREFIX, load
 from tests.bench.stream import KafkaRecord
 
@@ -97,8 +98,7 @@ def make(task: Task, profiles: int) -> None:
     """Everybody comes once, one after another, and stays away until the session is closed."""
     for first in range(0, profiles, BATCH):
         task.take({"touchpoints.web": touchpoints(first, min(first + BATCH, profiles))})
-        if first // BATCH % 10 == 9:
-            task.take(ticks(START_MS + first * EVERY_MS))
+        task.take(ticks(START_MS + first * EVERY_MS))
     last_ms = START_MS + profiles * EVERY_MS
     for minute in range(40):
         task.take(ticks(last_ms + minute * 60_000))
@@ -171,6 +171,7 @@ def main() -> None:
         f"{PREFIX}STATE_STORE": asked.kind,
         f"{PREFIX}STATE_DIRECTORY": str(asked.directory / "state"),
     }
+    give_large_blocks_back()
     with stores_of(load(None, environ)) as make_store:
         # What every worker has, whoever its people are.
         warm = Task(make_store(1))

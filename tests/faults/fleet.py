@@ -72,6 +72,12 @@ class Fleet:
             if part is not None:
                 part.signal(number)
 
+    def is_running(self, name: str) -> bool:
+        """Whether a signal would meet it: between its end and its next start it would not."""
+        with self._lock:
+            part = self._slots[name].part
+            return part is not None and part.is_running()
+
     def pid(self, name: str) -> int:
         """The process of a worker as it runs now."""
         with self._lock:

@@ -84,7 +84,9 @@ def test_killed_at_random(scale: int, real_kafka: RealKafka, seed: int, tmp_path
         for _ in range(kills):
             day.feed(0.9 / kills)
             time.sleep(rnd.uniform(0.0, 4.0))
-            day.fleet.signal(rnd.choice(("one", "two")), SIGKILL)
+            name = rnd.choice(("one", "two"))
+            until(lambda name=name: day.fleet.is_running(name), "the next life")  # type: ignore[misc]
+            day.fleet.signal(name, SIGKILL)
         day.finish()
         print(f"{day.fleet.kills()} kills over {len(day.emitted)} touchpoints, seed {seed}")
         assert day.fleet.kills() == kills
