@@ -44,7 +44,11 @@ def test_one_three_one_workers_under_load(real_kafka: RealKafka, seed: int, tmp_
 def test_sigterm_in_the_middle_of_a_batch(
     times: int, real_kafka: RealKafka, seed: int, tmp_path: Path
 ) -> None:
-    """Once, and twice by somebody impatient: exit code 0, what was in hand is committed or was never begun."""
+    """Once, and twice by somebody impatient: exit code 0, what was in hand is committed or was never begun.
+
+    Seen to fail (exit code 1) when `drain` does not wait for the commits in hand, and (-15) when the second signal meets
+    a process that no longer handles any.
+    """
     rnd = random.Random(seed)
     with town(real_kafka, tmp_path, seed=seed, people=60) as day:
         day.feed(0.9)
@@ -61,7 +65,8 @@ def test_sigterm_in_the_middle_of_a_batch(
 def test_sigterm_while_tasks_are_taken_over(real_kafka: RealKafka, seed: int, tmp_path: Path) -> None:
     """Between fencing and restoring, and between restoring and the first poll: exit code 0, and the next one goes on.
 
-    The same with tasks to give up is in `tests.integration.test_rebalance`.
+    The same with tasks to give up is in `tests.integration.test_rebalance`. Seen to fail when a task is taken over
+    without its state: what is told to the group and what state says come apart.
     """
     with town(real_kafka, tmp_path, seed=seed, people=40) as day:
         day.feed(0.5)
@@ -84,7 +89,11 @@ def test_sigterm_while_tasks_are_taken_over(real_kafka: RealKafka, seed: int, tm
 def test_killed_during_a_rebalance(
     points: tuple[Point, ...], real_kafka: RealKafka, seed: int, tmp_path: Path
 ) -> None:
-    """The one who was there dies while a newcomer joins, at each step of giving up and taking over."""
+    """The one who was there dies while a newcomer joins, at each step of giving up and taking over.
+
+    Seen to fail (50 people wrong, 6 records missing) when a task is taken over without its state. Without transactions
+    it passes: at these steps nothing is in flight.
+    """
     with town(real_kafka, tmp_path, seed=seed, people=60) as day:
         for number, point in enumerate(points):
             # The second hit: the first is its own start. A task is only opened anew by whom it is new to.
