@@ -46,8 +46,8 @@ def test_sigterm_in_the_middle_of_a_batch(
 ) -> None:
     """Once, and twice by somebody impatient: exit code 0, what was in hand is committed or was never begun.
 
-    Seen to fail (exit code 1) when `drain` does not wait for the commits in hand, and (-15) when the second signal meets
-    a process that no longer handles any.
+    Seen to fail (exit code 1) when `drain` does not wait for the commits in hand, and (-15) when the second signal
+    meets a process that no longer handles any.
     """
     rnd = random.Random(seed)
     with town(real_kafka, tmp_path, seed=seed, people=60) as day:

@@ -88,7 +88,10 @@ def count(day: Town, isolation: str) -> int:
 def test_a_worker_that_slept_over_its_session_alone_goes_on(
     real_kafka: RealKafka, seed: int, tmp_path: Path
 ) -> None:
-    """Nobody has taken its tasks: it joins again, and nothing is lost, whatever of its state it keeps."""
+    """Nobody has taken its tasks: it joins again, and nothing is lost, whatever of its state it keeps.
+
+    Seen to fail when a task is restored without its state: what is told to the group and what state says come apart.
+    """
     with town(real_kafka, tmp_path, seed=seed, people=40) as day:
         day.feed(0.4)
         day.fleet.start("one", [f"{Point.COMMITTED}:3:sleep=9"])
