@@ -1,4 +1,4 @@
-"""What a fetch loop knows of each assigned partition, and what it asks for. Pure: no connection, no loop.
+"""What a fetch loop knows of each assigned partition, and what it asks for. No connection, no loop.
 
 Must not know who takes, or when a request is due.
 """

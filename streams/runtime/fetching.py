@@ -23,7 +23,7 @@ from streams.runtime.fetch_protocol import Answer, Fetch
 from streams.runtime.fetch_sources import FetchPace, Source, by_topic, to_be_asked
 from streams.runtime.fetched import Fetched, KafkaRecord
 
-__all__ = ["FetchPace", "Fetching"]
+__all__ = ["Fetching"]
 
 log = logging.getLogger(__name__)
 
