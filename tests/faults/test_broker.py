@@ -41,7 +41,12 @@ def as_kafka(node: Node) -> RealKafka:
 
 
 def test_the_broker_is_killed_and_comes_back(node: Node, seed: int, tmp_path: Path) -> None:
-    """SIGKILL under load, twice, and a restart on the same folder: transactions under way are finished or given up."""
+    """SIGKILL under load, twice, and a restart on the same folder: transactions under way are finished or given up.
+
+    No single protection of ours is on trial: it passes without transactions, with failed commits that only free their
+    task, and with a failed fetch that is never repeated. aiokafka repeats what was not answered, and a worker that
+    does not get on is ended and started again.
+    """
     rnd = random.Random(seed)
     with town(as_kafka(node), tmp_path, seed=seed, people=60) as day:
         for name in ("one", "two"):
@@ -87,7 +92,11 @@ def test_the_broker_stands_still(still_s: float, node: Node, seed: int, tmp_path
 def test_connections_that_swallow_everything(
     real_kafka: RealKafka, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half-open: neither side hears of it. Requests are repeated over new connections; tasks move if it takes long."""
+    """Half-open: neither side hears of it. Requests are repeated over new connections; tasks move if it takes long.
+
+    Two nets: it passes with requests that wait ten minutes for their answer, and with a failed fetch that is never
+    repeated, for the tasks move; and, as all of these, without transactions.
+    """
     del real_kafka
     behind = local._free_port()
     with Proxy(behind) as proxy:
