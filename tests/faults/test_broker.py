@@ -43,9 +43,9 @@ def as_kafka(node: Node) -> RealKafka:
 def test_the_broker_is_killed_and_comes_back(node: Node, seed: int, tmp_path: Path) -> None:
     """SIGKILL under load, twice, and a restart on the same folder: transactions under way are finished or given up.
 
-    No single protection of ours is on trial: it passes without transactions, with failed commits that only free their
-    task, and with a failed fetch that is never repeated. aiokafka repeats what was not answered, and a worker that
-    does not get on is ended and started again.
+    Several nets: it passes without transactions, with failed commits that only free their task, and with a failed fetch
+    that is never repeated, since a worker that does not get on is ended and started again. Seen to fail (nothing goes
+    on) when a failed fetch is not repeated and nobody ends the worker.
     """
     rnd = random.Random(seed)
     with town(as_kafka(node), tmp_path, seed=seed, people=60) as day:
