@@ -72,8 +72,9 @@ def test_the_broker_is_killed_and_comes_back(node: Node, seed: int, tmp_path: Pa
 def test_the_broker_stands_still(still_s: float, node: Node, seed: int, tmp_path: Path) -> None:
     """SIGSTOP for less and for more than a session and a transaction take; its clock jumps when it goes on.
 
-    No single protection of ours is on trial: it passes without transactions, and with failed commits that only free
-    their task, since aiokafka repeats what was not answered. What it shows is that the whole goes on, and truly.
+    Several nets: after four seconds aiokafka repeats what was not answered. Seen to fail (nothing goes on) when fetches
+    give up after a second, are not repeated, and nobody ends the worker; and, after twenty, when the broker has given
+    transactions up and a failed commit only frees its task (touchpoints are said twice).
     """
     with town(as_kafka(node), tmp_path, seed=seed, people=60, WORKER_TRANSACTION_TIMEOUT_S="8") as day:
         for name in ("one", "two"):
@@ -95,7 +96,8 @@ def test_connections_that_swallow_everything(
     """Half-open: neither side hears of it. Requests are repeated over new connections; tasks move if it takes long.
 
     Two nets: it passes with requests that wait ten minutes for their answer, and with a failed fetch that is never
-    repeated, for the tasks move; and, as all of these, without transactions.
+    repeated, for the tasks move. Seen to fail (nothing goes on) when requests and the group wait ten minutes and nobody
+    ends the worker.
     """
     del real_kafka
     behind = local._free_port()
