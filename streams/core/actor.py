@@ -14,7 +14,9 @@ from mypy_extensions import mypyc_attr
 
 from streams.core.carts import Episode
 from streams.core.journal import Journal
-from streams.core.messages import Waiting
+from streams.core.limits import Weight, counts_of, kind_of
+from streams.core.links import Links, links_of
+from streams.core.messages import Bid, Waiting
 from streams.core.rules import Rules
 from streams.core.sessions import Session, content_uuid
 from streams.core.shapes import NEVER, Action, Alias, CartEntry, Root, SessionRow
@@ -43,15 +45,22 @@ class Profile:
     `arrived_ms` is when the newest of its touchpoints arrived, `merged_ms` when it last had to do with a merge: until
     the timer clock has passed both, not everything is known that was in Kafka by then. `found_ms` is the wall clock
     when a cart was first found due: what had arrived by then is heard of before anything is decided.
+    `members` keep their places, so one that has left leaves "" behind. `reserved` are claims without an answer yet, by
+    identifier; `lost` what is not to be claimed again, and the weight of the link that was refused; `expecting` whose
+    state is on its way here.
     """
 
     __slots__ = (
-        "actions", "arrived_ms", "episodes", "found_ms", "last_digest", "last_ms", "late", "members", "merged_ms",
-        "proposal", "revision", "sessions", "shelf", "waiting",
+        "actions", "arrived_ms", "episodes", "expecting", "found_ms", "last_digest", "last_ms", "late", "links", "lost",
+        "members", "merged_ms", "proposal", "reserved", "revision", "sessions", "shelf", "waiting",
     )  # fmt: skip
 
     def __init__(self, members: list[str]) -> None:
         self.members = members
+        self.links = Links()
+        self.reserved: dict[str, Bid] = {}
+        self.lost: dict[str, Weight] = {}
+        self.expecting: list[str] = []
         self.revision = 0
         self.last_ms = NEVER
         self.last_digest = 0
@@ -73,12 +82,17 @@ class Actor:
 
     A root has its journal and its cart entries, in event-time order, beside the profile; while it is unsettled, these
     are ahead of its sessions and carts. `timer_ms` is its entry among the timers, None if that is not known.
+    `generation` numbers the pointers of its profile, `epoch` how often an operator made it a root of its own; `mark`
+    says why it identifies nobody, `rivals` who has claimed it in vain (when the touchpoint occurred, claimant).
     """
 
     __slots__ = (
+        "_counts",
         "_last_revision",
         "_profile_id",
         "carts",
+        "epoch",
+        "generation",
         "handed_over",
         "has_new_carts",
         "identifier",
@@ -86,7 +100,9 @@ class Actor:
         "is_unsettled",
         "journal",
         "key",
+        "mark",
         "profile",
+        "rivals",
         "root",
         "timer_ms",
     )  # fmt: skip
@@ -104,15 +120,20 @@ class Actor:
         self.timer_ms: int | None = None
         self._profile_id = ""
         self._last_revision = 0
+        self._counts: dict[str, int] | None = None
+        self.generation = 0
+        self.epoch = 0
+        self.mark = ""
+        self.rivals: list[tuple[int, str]] = []
         self.index: dict[str, int] = {}
         if profile is not None:
-            self.index = {member: i for i, member in enumerate(profile.members)}
+            self.index = {member: i for i, member in enumerate(profile.members) if member}
 
     @property
     def profile_id(self) -> str:
         """The id this identifier's own profile has, or would have."""
         if not self._profile_id:
-            self._profile_id = profile_id_of(self.identifier)
+            self._profile_id = profile_id_of(self.identifier, self.epoch)
         return self._profile_id
 
     @property
@@ -129,9 +150,25 @@ class Actor:
         at = self.index.get(identifier)
         if at is None:
             assert self.profile is not None
-            at = self.index[identifier] = len(self.index)
+            at = self.index[identifier] = len(self.profile.members)
             self.profile.members.append(identifier)
+            if self._counts is not None:
+                kind = kind_of(identifier)
+                self._counts[kind] = self._counts.get(kind, 0) + 1
         return at
+
+    def drop_member(self, at: int) -> None:
+        """One that leaves; its place stays empty."""
+        assert self.profile is not None
+        del self.index[self.profile.members[at]]
+        self.profile.members[at] = ""
+        self._counts = None
+
+    def counts(self) -> dict[str, int]:
+        """How many members a root has of each type."""
+        if self._counts is None:
+            self._counts = counts_of(self.index)
+        return self._counts
 
     def become_alias(self, root: str) -> None:
         """Hand everything over: only the pointer stays."""
@@ -141,13 +178,22 @@ class Actor:
         self.handed_over, self.profile, self.root = self.profile.shelf, None, root
         self.journal.clear()
         self.has_new_carts = self.has_new_carts or bool(self.carts)
-        self.carts, self.index = [], {}
+        self.carts, self.index, self._counts = [], {}, None
+
+    def become_root(self, other: "Actor") -> None:
+        """Take over a profile that was made for this identifier."""
+        assert other.profile is not None
+        self.root, self.profile = self.identifier, other.profile
+        self.profile.revision = max(self.profile.revision, self._last_revision)
+        self.index, self.carts, self._counts = other.index, other.carts, None
+        self.journal.extend(other.journal, list(range(len(other.profile.members))))
+        self.has_new_carts = self.has_new_carts or bool(self.carts)
 
 
 @lru_cache(maxsize=CACHED_IDS)
-def profile_id_of(root: str) -> str:
-    """The profile id of a root: a version 5 UUID of the identifier."""
-    return content_uuid(_NAMESPACE, root.encode())
+def profile_id_of(root: str, epoch: int) -> str:
+    """The profile id of a root: a version 5 UUID of the identifier and of how often it was made a root anew."""
+    return content_uuid(_NAMESPACE, f"{root}\0{epoch}".encode() if epoch else root.encode())
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -158,15 +204,17 @@ _decode_carts: Final[Any] = msgspec.msgpack.Decoder(list[CartEntry]).decode
 def write_parts(actor: Actor, changes: list[Change]) -> None:
     """Append the changed parts of an actor as changelog records, None where a part is gone; they are then written."""
     key, profile, journal = actor.key, actor.profile, actor.journal
+    if actor.handed_over is not None:
+        actor.handed_over.write([], key, changes)
+        actor.handed_over = None
     if profile is None:
-        changes.append((key, _encode(Alias(actor.root))))
-        if actor.handed_over is not None:
-            actor.handed_over.write([], key, changes)
-            actor.handed_over = None
+        changes.append(
+            (key, _encode(Alias(actor.root, actor.generation, actor.epoch, actor.mark, actor.rivals)))
+        )
     else:
         assert profile.members[0] == actor.identifier, "the first member of a profile is its root"
         head = profile.shelf.write(profile.sessions, key, changes)
-        changes.append((key, _encode(_stored(profile, head, journal))))
+        changes.append((key, _encode(_stored(actor, profile, head, journal))))
     if journal.dirty:
         for number in sorted(journal.dirty):
             at = number - journal.first
@@ -178,14 +226,15 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
         actor.has_new_carts = False
 
 
-def _stored(profile: Profile, sessions: list[SessionRow], journal: Journal) -> Root:
+def _stored(actor: Actor, profile: Profile, sessions: list[SessionRow], journal: Journal) -> Root:
     return Root(
         profile.members[1:], profile.revision, _or_none(profile.last_ms), profile.last_digest,
         sessions, [episode.row() for episode in profile.episodes], profile.actions, profile.late,
         profile.proposal, profile.waiting,
         _or_none(profile.merged_ms), _or_none(profile.arrived_ms), _or_none(profile.found_ms),
         journal.first, len(journal.parts), journal.tail, _or_none(journal.floor_ms), profile.shelf.forgotten,
-        profile.shelf.parts(),
+        profile.shelf.parts(), profile.links.rows(), actor.generation, actor.epoch, actor.mark, actor.rivals,
+        list(profile.reserved.values()), profile.lost, profile.expecting,
     )  # fmt: skip
 
 
@@ -216,12 +265,15 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
         return None
     head: Alias | Root = _decode_head(value)
     if isinstance(head, Alias):
-        return Actor(identifier, head.root, None)
+        alias = Actor(identifier, head.root, None)
+        _mark(alias, head)
+        return alias
     profile = _profile(identifier, head)
     profile.shelf, profile.sessions = read_sessions(
         key, head.sessions_forgotten, head.sessions_parts, head.sessions, parts.get
     )
     actor = Actor(identifier, identifier, profile)
+    _mark(actor, head)
     numbers = range(head.journal_first, head.journal_first + head.journal_parts)
     found = [parts.get(_journal_key(key, number)) for number in numbers]
     held = [part for part in found if part is not None]
@@ -232,8 +284,20 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
     return actor
 
 
+def _mark(actor: Actor, head: Alias | Root) -> None:
+    actor.generation, actor.epoch, actor.mark, actor.rivals = (
+        head.generation,
+        head.epoch,
+        head.mark,
+        head.rivals,
+    )
+
+
 def _profile(identifier: str, head: Root) -> Profile:
     profile = Profile([identifier, *head.others])
+    profile.links = links_of(head.links, len(profile.members))
+    profile.reserved = {bid.identifier: bid for bid in head.reserved}
+    profile.lost, profile.expecting = head.lost, head.expecting
     profile.revision = head.revision
     profile.last_ms, profile.last_digest = _or_never(head.last_ms), head.last_digest
     profile.episodes = [Episode(*row) for row in head.episodes]

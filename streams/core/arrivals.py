@@ -34,15 +34,19 @@ class Forwarded:
 
 @mypyc_attr(acyclic=True)
 class Arrival:
-    """A touchpoint on its way to the actor `to`; the record that brought it here, the message in it if forwarded."""
+    """A touchpoint on its way to the actor `to`; the record that brought it here, the message in it if forwarded.
 
-    __slots__ = ("message", "record", "to", "touchpoint")
+    So many of its first identifiers, as `skipped` says, identify nobody.
+    """
+
+    __slots__ = ("message", "record", "skipped", "to", "touchpoint")
 
     def __init__(self, to: str, touchpoint: Touchpoint, record: Record, message: Touch | None) -> None:
         self.to = to
         self.touchpoint = touchpoint
         self.record = record
         self.message = message
+        self.skipped = 0 if message is None else message.skipped
 
 
 class Arrivals:

@@ -88,6 +88,20 @@ class Journal:
                 held.add(digest)
                 self._add(digest, _pack(occurred_ms, digest, index[member], channel, kind, revenue_micros))
 
+    def take_out(self, members: dict[int, int]) -> list[Row]:
+        """Remove and return the entries that came through these members, with the places they are given there."""
+        held = self.rows()
+        self.clear()
+        self.floor_ms = NEVER
+        taken: list[Row] = []
+        for occurred_ms, digest, member, channel, kind, revenue_micros in held:
+            place = members.get(member)
+            if place is None:
+                self._add(digest, _pack(occurred_ms, digest, member, channel, kind, revenue_micros))
+            else:
+                taken.append((occurred_ms, digest, place, channel, kind, revenue_micros))
+        return taken
+
     def drop_before(self, cutoff_ms: int) -> None:
         """Forget entries that occurred before the cutoff: at once, and their parts from the front as they run empty."""
         self.floor_ms = max(self.floor_ms, cutoff_ms)

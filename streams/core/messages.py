@@ -1,7 +1,8 @@
 """What tasks say to each other through `profiles.inbox`: the identity protocol's messages and the clocks.
 
 Owns their shapes and encoding (MessagePack arrays with a leading tag); must not know what is done with them. `to` is
-the identifier the message is for; `cause` is the message_id of the touchpoint that led to it.
+the identifier the message is for. `generation` numbers the pointers of a profile: a later one holds. An `epoch` tells
+how often an identifier has become a root anew, so that ids of profiles are never reused.
 """
 
 from typing import Any
@@ -19,40 +20,70 @@ class Touch(msgspec.Struct, gc=False, array_like=True, tag=1):
     partition: int
     offset: int
     timestamp: int
+    skipped: int = 0
+    """So many of its first identifiers identify nobody."""
+
+
+class Cause(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    """The touchpoint that showed a link: when it occurred (epoch ms), its digest, and `through` which identifier."""
+
+    message_id: str
+    occurred_ms: int
+    digest: int
+    through: str
+
+
+class Bid(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    """A claim until it is settled: the root `claimant` saw `identifier` beside one of its own, `cause.through`."""
+
+    identifier: str
+    claimant: str
+    number: int
+    cause: Cause
 
 
 class Claim(msgspec.Struct, gc=False, array_like=True, tag=2):
-    """`to` now belongs to `root`."""
+    """`to` should belong to the claimant, whose pointers have this generation."""
 
     to: str
-    root: str
-    cause: str
+    bid: Bid
+    generation: int
+    epoch: int
+
+
+class Claimed(msgspec.Struct, gc=False, array_like=True, tag=10):
+    """The identifier of the bid belongs to `to`, the claimant."""
+
+    to: str
+    bid: Bid
 
 
 class Link(msgspec.Struct, gc=False, array_like=True, tag=3):
-    """The profile of `to` should claim these identifiers too (kept waiting while it was being absorbed)."""
+    """The profile of `to` should claim this identifier too: the cause shows it beside `to`."""
 
     to: str
-    identifiers: tuple[str, ...]
-    cause: str
+    identifier: str
+    cause: Cause
 
 
 class Union(msgspec.Struct, gc=False, array_like=True, tag=4):
-    """`to` and `other` should be one profile."""
+    """`to` and `other` should be one profile, since the bid links them."""
 
     to: str
     other: str
-    cause: str
+    bid: Bid
 
 
 class Propose(msgspec.Struct, gc=False, array_like=True, tag=5):
-    """`child` asks the root `to` to absorb it with these members; `proposal` names this asking."""
+    """`child` asks the root `to` to absorb it with these members and claims; `proposal` names this asking."""
 
     to: str
     child: str
     members: list[str]
+    reserved: list[Bid]
     proposal: str
-    cause: str
+    generation: int
+    bid: Bid
 
 
 class Accept(msgspec.Struct, gc=False, array_like=True, tag=6):
@@ -60,8 +91,60 @@ class Accept(msgspec.Struct, gc=False, array_like=True, tag=6):
 
     to: str
     root: str
+    epoch: int
     proposal: str
-    cause: str
+    bid: Bid
+
+
+class Refuse(msgspec.Struct, gc=False, array_like=True, tag=11):
+    """No: together they would have too many identifiers of type `kind`, or, if that is empty, are no longer linked."""
+
+    to: str
+    proposal: str
+    kind: str
+    bid: Bid
+
+
+class Weigh(msgspec.Struct, gc=False, array_like=True, tag=12):
+    """The claimant `to` is refused: how bad is the worst link on its own side?"""
+
+    to: str
+    kind: str
+    bid: Bid
+
+
+class Contest(msgspec.Struct, gc=False, array_like=True, tag=13):
+    """The claimed identifier `to`, or its root, decides: which link between two people is the worst?
+
+    `theirs` is the weight of the worst on the claimant's side, None if there is none.
+    """
+
+    to: str
+    kind: str
+    bid: Bid
+    theirs: tuple[int, int, str] | None
+
+
+class Release(msgspec.Struct, gc=False, array_like=True, tag=14):
+    """The claim of `to` has failed: the claimed one stays with `owner`, because of `rule`.
+
+    `is_cut`: the worst link is on the claimant's own side, worse than `beat`.
+    """
+
+    to: str
+    bid: Bid
+    owner: str
+    rule: str
+    is_cut: bool
+    kind: str
+    beat: tuple[int, int, str] | None
+
+
+class Retry(msgspec.Struct, gc=False, array_like=True, tag=15):
+    """What stood against the claim of `to` is gone: claim again."""
+
+    to: str
+    bid: Bid
 
 
 class Absorb(msgspec.Struct, gc=False, array_like=True, tag=7):
@@ -69,16 +152,39 @@ class Absorb(msgspec.Struct, gc=False, array_like=True, tag=7):
 
     to: str
     child: str
+    generation: int
     state: list[tuple[bytes, bytes]]
-    cause: str
+    bid: Bid
+
+
+class Detach(msgspec.Struct, gc=False, array_like=True, tag=16):
+    """`to` is a root of its own from now on: the encoded parts of its actor, and why."""
+
+    to: str
+    generation: int
+    state: list[tuple[bytes, bytes]]
+    cause: Cause
+    owner: str
+    rule: str
+
+
+class Disown(msgspec.Struct, gc=False, array_like=True, tag=17):
+    """The root of the identifier lets go of it, since it is nobody's; addressed to it, or to its root."""
+
+    to: str
+    identifier: str
+    cause: Cause
+    rule: str
 
 
 class Repoint(msgspec.Struct, gc=False, array_like=True, tag=8):
-    """`to` belongs to `root` now; kept only if that is lower than what `to` knows, so order does not matter."""
+    """`to` belongs to `root` now; kept only if newer than what `to` knows, so order does not matter."""
 
     to: str
     root: str
-    cause: str
+    epoch: int
+    generation: int
+    cause: Cause
 
 
 class Clock(msgspec.Struct, gc=False, array_like=True, tag=9):
@@ -88,9 +194,10 @@ class Clock(msgspec.Struct, gc=False, array_like=True, tag=9):
     rounds: list[int]
 
 
-ForActor = Touch | Claim | Link | Union | Propose | Accept | Absorb | Repoint
+ForRoot = Link | Union | Propose | Absorb | Claimed | Weigh | Contest | Release | Retry | Disown
+ForActor = Touch | Claim | Accept | Refuse | Detach | Repoint | ForRoot
 Message = ForActor | Clock
-Waiting = Link | Union | Propose
+Waiting = Link | Union | Propose | Weigh | Contest | Release | Disown
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: Any = msgspec.msgpack.Decoder(Message)

@@ -17,9 +17,9 @@ from schemas.decision_writer import (
     texts_bytes,
 )
 from streams.core.actions import CANCELLED, DUE, RECOVERED, STEP, TRIGGER
-from streams.core.actor import Actor, profile_id_of
+from streams.core.actor import Actor
 from streams.core.carts import EMPTIED, OPEN, PURCHASED, Episode, episode_id_of, value_micros
-from streams.core.identity import Belonging
+from streams.core.contests import Belonging
 from streams.core.profile import RETRACTED, Changed
 from streams.core.rules import Rules
 from streams.core.sessions import Session, session_id_of
@@ -37,17 +37,22 @@ _WHY: Final = {
 
 def session_records(changed: Changed) -> list[Output]:
     """Records of `sessions`: how each changed session stands, and those that are no more."""
-    said = [_session(actor, session, False, None) for actor, session in changed.sessions.values()]
-    for actor, session, into in changed.gone_sessions.values():
-        said.append(_session(actor, session, True, into))
+    said = [
+        _session(actor, actor.revision, session, False, None) for actor, session in changed.sessions.values()
+    ]
+    for actor, session, into, revision in changed.gone_sessions.values():
+        said.append(_session(actor, revision, session, True, into))
     return said
 
 
 def cart_records(changed: Changed) -> list[Output]:
     """Records of `carts`."""
-    said = [_cart(actor, episode, _cart_status(episode), None) for actor, episode in changed.carts.values()]
-    for actor, episode, into in changed.gone_carts.values():
-        said.append(_cart(actor, episode, RETRACTED, into))
+    said = [
+        _cart(actor, actor.revision, episode, _cart_status(episode), None)
+        for actor, episode in changed.carts.values()
+    ]
+    for actor, episode, into, revision in changed.gone_carts.values():
+        said.append(_cart(actor, revision, episode, RETRACTED, into))
     return said
 
 
@@ -64,20 +69,20 @@ def identity_records(belongings: Iterable[Belonging], now_ms: int) -> list[Outpu
 def _identity(said: Belonging, now_ms: int) -> bytes:
     return encode_identity(
         identifier=said.identifier,
-        profile_id=profile_id_of(said.root),
+        profile_id=said.profile_id,
         own_profile_id=said.own_profile_id,
         root=said.root,
         kind=said.kind,
-        caused_by=said.cause,
+        caused_by=said.cause.message_id,
         decided_at=now_ms,
     )
 
 
-def _session(actor: Actor, session: Session, is_retracted: bool, into: str | None) -> Output:
+def _session(actor: Actor, revision: int, session: Session, is_retracted: bool, into: str | None) -> Output:
     return actor.key, encode_session(
         session_id=session_id_of(session),
         profile_id=actor.profile_id,
-        revision=actor.revision,
+        revision=revision,
         started_at=session.started_ms,
         ended_at=session.ended_ms,
         touchpoints=session.touchpoints,
@@ -106,11 +111,11 @@ def _cart_status(episode: Episode) -> str:
     return ABANDONED if is_left else OPEN
 
 
-def _cart(actor: Actor, episode: Episode, status: str, into: str | None) -> Output:
+def _cart(actor: Actor, revision: int, episode: Episode, status: str, into: str | None) -> Output:
     return actor.key, encode_cart(
         episode_id=episode_id_of(episode),
         profile_id=actor.profile_id,
-        revision=actor.revision,
+        revision=revision,
         status=status,
         cart_id=episode.cart_id,
         opened_at=episode.opened_ms,

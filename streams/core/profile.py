@@ -24,6 +24,7 @@ from streams.core.carts import (
     touched_ms,
 )
 from streams.core.journal import ORDERED, OTHER, Row
+from streams.core.links import LinkRow, links_of
 from streams.core.rules import LATE_MS, Rules
 from streams.core.sessions import Session, extend, insert, reconcile, session_id_of, sessions_of
 from streams.core.shapes import (
@@ -42,19 +43,22 @@ Place = tuple[int, int]
 
 @dataclass(slots=True)
 class Changed:
-    """What a batch has changed, by id or place: (owner, state), and the id something retracted went into."""
+    """What a batch has changed, by id or place: (owner, state).
+
+    Of what is retracted also the id it went into, and the owner's revision then: somebody else may have it next.
+    """
 
     sessions: dict[str, tuple[Actor, Session]] = field(default_factory=dict)
-    gone_sessions: dict[str, tuple[Actor, Session, str | None]] = field(default_factory=dict)
+    gone_sessions: dict[str, tuple[Actor, Session, str | None, int]] = field(default_factory=dict)
     carts: dict[Place, tuple[Actor, Episode]] = field(default_factory=dict)
-    gone_carts: dict[Place, tuple[Actor, Episode, str | None]] = field(default_factory=dict)
+    gone_carts: dict[Place, tuple[Actor, Episode, str | None, int]] = field(default_factory=dict)
     actions: dict[str, tuple[Actor, Action]] = field(default_factory=dict)
 
 
 class Profiles:
     """The rules bound to where changes are noted."""
 
-    __slots__ = ("_abandon_after_ms", "_gaps_ms", "_lateness_ms", "_rules", "changed", "unsettled")
+    __slots__ = ("_abandon_after_ms", "_gaps_ms", "_lateness_ms", "_rules", "changed", "now_ms", "unsettled")
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -62,6 +66,8 @@ class Profiles:
         self._lateness_ms = rules.timer_lateness_ms
         self._abandon_after_ms = rules.abandon_after_ms
         self.changed = Changed()
+        self.now_ms = 0
+        """The moment of the batch on the arrival axis, epoch ms."""
         self.unsettled: list[Actor] = []
 
     def pass_by(self, profile: Profile, touchpoint: Touchpoint) -> None:
@@ -118,14 +124,14 @@ class Profiles:
         actor.carts.sort(key=_order)
         self._rebuild(actor, profile.sessions, profile.episodes)
 
-    def absorb(self, actor: Actor, other: Actor, now_ms: int) -> None:
+    def absorb(self, actor: Actor, other: Actor) -> None:
         """Take over another profile; the answer is the same in whatever order profiles are absorbed."""
         mine, theirs = _profile(actor), _profile(other)
         mine.revision = max(mine.revision, theirs.revision) + 1
-        mine.merged_ms = max(mine.merged_ms, theirs.merged_ms, now_ms)
+        mine.merged_ms = max(mine.merged_ms, theirs.merged_ms, self.now_ms)
         mine.arrived_ms = max(mine.arrived_ms, theirs.arrived_ms)
         mine.found_ms = max(mine.found_ms, theirs.found_ms)
-        index = [actor.add_member(member) for member in theirs.members]
+        index = [actor.add_member(member) if member else 0 for member in theirs.members]
         actor.journal.extend(other.journal, index)
         held = {cart.digest for cart in actor.carts}
         fresh = [cart for cart in other.carts if cart.digest not in held]
@@ -133,6 +139,14 @@ class Profiles:
             actor.has_new_carts = True
             actor.carts = sorted(actor.carts + fresh, key=_order)
         mine.late |= theirs.late
+        mine.lost = theirs.lost | mine.lost
+        mine.waiting += theirs.waiting
+        mine.expecting += theirs.expecting
+        for bid in list(mine.reserved.values()):
+            # Counted when the other proposed, and answered since.
+            if bid.claimant in other.index and bid.identifier not in theirs.reserved:
+                del mine.reserved[bid.identifier]
+        mine.reserved = theirs.reserved | mine.reserved
         known = {action.action_id for action in mine.actions}
         mine.actions += [action for action in theirs.actions if action.action_id not in known]
         last = max((mine.last_ms, mine.last_digest), (theirs.last_ms, theirs.last_digest))
@@ -146,9 +160,54 @@ class Profiles:
             if is_open(episode):
                 self.changed.carts[_place(episode)] = (actor, episode)
 
-    def hold(self, profile: Profile, now_ms: int) -> None:
+    def split(self, actor: Actor, leaving: list[int], links: list[LinkRow]) -> Actor:
+        """Take members off a settled profile, with the touchpoints that came through them: a profile of the first one.
+
+        Nothing is noted of what leaves: whoever takes it over announces it.
+        """
+        profile = _profile(actor)
+        names = [profile.members[at] for at in leaving]
+        alone = Actor(names[0], names[0], Profile(names))
+        theirs = _profile(alone)
+        theirs.links = links_of(links, len(names))
+        rows = actor.journal.take_out({at: place for place, at in enumerate(leaving)})
+        for row in rows:
+            alone.journal.append(*row)
+        digests = {row[1] for row in rows}
+        alone.carts = [cart for cart in actor.carts if cart.digest in digests]
+        actor.carts = [cart for cart in actor.carts if cart.digest not in digests]
+        actor.has_new_carts = actor.has_new_carts or bool(alone.carts)
+        theirs.actions = [action for action in profile.actions if action.anchor_digest in digests]
+        profile.actions = [action for action in profile.actions if action.anchor_digest not in digests]
+        for at in leaving:
+            actor.drop_member(at)
+            profile.links.cut(at)
+        profile.revision += 1
+        theirs.revision, theirs.arrived_ms, theirs.found_ms = (
+            profile.revision,
+            profile.arrived_ms,
+            profile.found_ms,
+        )
+        self.hold(profile)
+        self.hold(theirs)
+        for one in (actor, alone):
+            of = _profile(one)
+            of.last_ms, of.last_digest = max(((r[0], r[1]) for r in one.journal.rows()), default=(NEVER, 0))
+        self._rebuild(actor, profile.sessions, profile.episodes)
+        return alone
+
+    def announce(self, actor: Actor) -> None:
+        """Work out and note all that a profile is which was split off."""
+        profile = _profile(actor)
+        profile.revision += 1
+        self.hold(profile)
+        self._rebuild(actor, profile.sessions, profile.episodes)
+        for action in profile.actions:
+            self.changed.actions[action.action_id] = (actor, action)
+
+    def hold(self, profile: Profile) -> None:
         """Note that a merge of the profile is under way."""
-        profile.merged_ms = max(profile.merged_ms, now_ms)
+        profile.merged_ms = max(profile.merged_ms, self.now_ms)
 
     def held_until(self, profile: Profile, clock_ms: int, *, now_ms: int) -> int | None:
         """When timers that are due may fire, at the earliest; None if nothing stands against it."""
@@ -229,7 +288,7 @@ class Profiles:
             self.changed.sessions[session_id_of(session)] = (actor, session)
         for session, into in gone:
             self.changed.sessions.pop(session_id_of(session), None)
-            self.changed.gone_sessions[session_id_of(session)] = (actor, session, into)
+            self.changed.gone_sessions[session_id_of(session)] = (actor, session, into, profile.revision)
         self._rebuild_carts(actor, _by_place(episodes), in_order)
 
     def _rebuild_carts(self, actor: Actor, before: dict[Place, Episode], in_order: list[Row]) -> None:
@@ -247,7 +306,7 @@ class Profiles:
             opened_ms, digest = place
             holder = next((episode_id_of(e) for e in profile.episodes if holds(e, opened_ms, digest)), None)
             self.changed.carts.pop(place, None)
-            self.changed.gone_carts[place] = (actor, episode, holder)
+            self.changed.gone_carts[place] = (actor, episode, holder, profile.revision)
         self._review(actor)
 
     def _review(self, actor: Actor) -> None:

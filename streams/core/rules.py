@@ -9,6 +9,17 @@ from schemas.catalog import CHANNELS
 HOUR_MS: Final = 3_600_000
 LATE_MS: Final = 259_200_000
 RANKS: Final = ("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id")
+KEEP: Final = "keep"
+MOVE: Final = "move"
+"""Whose an identifier is that two people use who cannot be one: the first one's by event time, or the latest one's."""
+LIMITS: Final = {
+    "user_id": 1,
+    "loyalty_id": 1,
+    "email": 5,
+    "phone": 5,
+    "device_id": 50,
+    "anonymous_id": 50,
+}
 ROUNDS: Final = 4
 """Clock rounds: the longest chain of hops a record takes to a timer's owner (wrong partition, alias, claim, union)."""
 
@@ -18,6 +29,13 @@ class Rules:
     """Every duration in milliseconds; `gaps_ms` overrides the session gap by channel name."""
 
     ranks: tuple[str, ...] = RANKS
+    limits: Mapping[str, int] = field(default_factory=lambda: LIMITS)
+    """How many identifiers of a type one person has at most; no limit where there is none."""
+    on_conflict: Mapping[str, str] = field(default_factory=dict)
+    """KEEP or MOVE by type; KEEP where nothing is said."""
+    shared_profiles: int = 10
+    shared_within_ms: int = 24 * HOUR_MS
+    """An identifier that so many people claim within this time, who cannot be one, is nobody's: a kiosk; 0: never."""
     gap_ms: int = HOUR_MS // 2
     gaps_ms: Mapping[str, int] = field(default_factory=dict)
     abandon_after_ms: int = HOUR_MS // 2

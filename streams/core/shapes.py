@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from streams.core.messages import Waiting
+from streams.core.messages import Bid, Waiting
 
 NEVER: Final = -4_611_686_018_427_387_904
 NO_TIMER: Final = 4_611_686_018_427_387_903
@@ -68,9 +68,13 @@ class Action(msgspec.Struct, gc=False, array_like=True):
 
 
 class Alias(msgspec.Struct, gc=False, array_like=True, tag=0):
-    """An identifier that belongs to another's profile."""
+    """An identifier that belongs to another's profile; see `actor.Actor` for the rest."""
 
     root: str
+    generation: int = 0
+    epoch: int = 0
+    mark: str = ""
+    rivals: list[tuple[int, str]] = []
 
 
 class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
@@ -98,6 +102,14 @@ class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     journal_floor_ms: int | None
     sessions_forgotten: int
     sessions_parts: int
+    links: list[tuple[int, int, int]] = []
+    generation: int = 0
+    epoch: int = 0
+    mark: str = ""
+    rivals: list[tuple[int, str]] = []
+    reserved: list[Bid] = []
+    lost: dict[str, tuple[int, int, str]] = {}
+    expecting: list[str] = []
 
 
 class ClockState(msgspec.Struct, array_like=True):

@@ -16,14 +16,14 @@ from streams.core.arrivals import Arrival, Arrivals, Forwarded
 from streams.core.clock import Clocks
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
-from streams.core.messages import Clock, Message, Touch, decode, encode
+from streams.core.messages import Cause, Clock, Message, Touch, decode, encode
 from streams.core.outputs import Output, action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
 from streams.core.rules import Rules
 from streams.core.shapes import NO_TIMER
 from streams.core.stitching import Stitching
 from streams.core.timers import Timers
-from streams.core.touchpoint import Reader, Record, stitched_ids, tick_ms
+from streams.core.touchpoint import Reader, Record, Touchpoint, stitched_ids, tick_ms
 
 INBOX: Final = "profiles.inbox"
 CHANGELOG: Final = "profiles.changelog"
@@ -78,7 +78,7 @@ class Step:
         self._actors = Actors(store)
         self._profiles = Profiles(rules)
         self._identity = Identity(
-            self._actors, self._identifiers, self._profiles, send=self._send, settle=self._settle
+            self._actors, self._identifiers, self._profiles, rules, send=self._send, settle=self._settle
         )
         self._clocks = Clocks(INPUTS, partitions, store.get(_CLOCKS_KEY))
         self._timers = Timers(store)
@@ -166,8 +166,8 @@ class Step:
         self._profiles.unsettled.clear()
         self._local.clear()
         self._profiles.changed = Changed()
-        self._identity.belongings = []
-        self._identity.now_ms = self._now(now_ms)
+        self._identity.begin()
+        self._profiles.now_ms = self._now(now_ms)
         self._tell_clocks()
         self._deliver_local()
 
@@ -227,19 +227,32 @@ class Step:
                 self._identity.handle(message)
 
     def _route(self, arrival: Arrival) -> None:
-        """Bring a touchpoint to the root of its lowest identifier: here, or in another task."""
+        """Bring a touchpoint to the root of its lowest identifier that identifies: here, or in another task."""
         identifier, touchpoint = arrival.to, arrival.touchpoint
+        through = touchpoint.identifiers[arrival.skipped]
         while True:
             # Whoever has state here lives here; only of the others it must be worked out where.
             actor = self._actors.find(identifier)
             if actor is None:
                 if self._identifiers.partition(identifier) != self._partition:
                     break
-                actor = self._identity.actor(identifier, touchpoint.message_id)
-            if actor.profile is not None:
+                actor = self._identity.actor(identifier, _cause(touchpoint, identifier))
+            if actor.mark and identifier == through and arrival.skipped + 1 < len(touchpoint.identifiers):
+                arrival.skipped += 1
+                identifier = through = touchpoint.identifiers[arrival.skipped]
+                continue
+            if actor.profile is None:
+                identifier = actor.root
+                continue
+            if through in actor.index:
                 self._take(actor, actor.profile, arrival)
                 return
-            identifier = actor.root
+            # It has left while the touchpoint was on its way, and knows by now whose it is.
+            assert identifier != through, "a root that is no member of its profile"
+            identifier = through
+            assert self._actors.find(identifier) is None, (
+                "an identifier points to a root that does not know it"
+            )
         self._count("forwarded")
         record = arrival.record if arrival.message is None else Forwarded(arrival.message)
         assert record.value is not None
@@ -252,16 +265,21 @@ class Step:
                 record.partition,
                 record.offset,
                 record.timestamp,
+                arrival.skipped,
             )
         )
 
     def _take(self, actor: Actor, profile: Profile, arrival: Arrival) -> None:
         """The root's part: stitch, enter, emit; a duplicate only stitches."""
         touchpoint = arrival.touchpoint
-        first = touchpoint.identifiers[0]
-        if first not in actor.index:
-            self._identity.claim(actor, first, touchpoint.message_id)
-        self._identity.link(actor, touchpoint.identifiers, touchpoint.message_id)
+        through = touchpoint.identifiers[arrival.skipped]
+        if len(touchpoint.identifiers) > 1:
+            self._identity.link(actor, profile, touchpoint, arrival.skipped)
+            if actor.profile is None or through not in actor.index:
+                # The link has shown that it is somebody else's.
+                self._deliver_local()
+                self._route(arrival)
+                return
         if touchpoint.digest in actor.journal or touchpoint.digest in profile.late:
             self._count("duplicates")
             return
@@ -275,7 +293,7 @@ class Step:
             self._profiles.pass_by(profile, touchpoint)
             self._stitching.say(actor, None, touchpoint)
             return
-        session = self._profiles.take(actor, profile, touchpoint, actor.index[first])
+        session = self._profiles.take(actor, profile, touchpoint, actor.index[through])
         if session is not None:
             self._stitching.say(actor, session, touchpoint)
         if actor.is_unsettled:
@@ -379,6 +397,10 @@ class Step:
 
     def _count(self, name: str, by: int = 1) -> None:
         self._effects.counts[name] = self._effects.counts.get(name, 0) + by
+
+
+def _cause(touchpoint: Touchpoint, through: str) -> Cause:
+    return Cause(touchpoint.message_id, touchpoint.occurred_ms, touchpoint.digest, through)
 
 
 def _failed(record: Record, error: Exception) -> Dead:

@@ -17,8 +17,9 @@ from schemas import wire
 from schemas.catalog import Catalog
 from schemas.codec import check_rest, owner_bytes, read_head, stitch
 from streams.core.actor import Actor, Change, Profile, write_parts
+from streams.core.contests import Belonging
 from streams.core.identifier import Identifiers
-from streams.core.identity import Belonging
+from streams.core.messages import Cause
 from streams.core.outputs import action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
 from streams.core.sessions import session_id_of
@@ -160,13 +161,12 @@ def _identify(touchpoints: Sequence[Touchpoint]) -> tuple[list[str], list[Belong
     roots = []
     started_s = time.process_time()
     for touchpoint in touchpoints:
-        first, cause = touchpoint.identifiers[0], touchpoint.message_id
+        first = touchpoint.identifiers[0]
+        cause = Cause(touchpoint.message_id, touchpoint.occurred_ms, touchpoint.digest, first)
         actor = identity.actor(first, cause)
         while actor.profile is None:
             actor = identity.actor(actor.root, cause)
-        if first not in actor.index:
-            identity.claim(actor, first, cause)
-        identity.link(actor, touchpoint.identifiers, cause)
+        identity.link(actor, actor.profile, touchpoint, 0)
         step._deliver_local()
         roots.append(actor.identifier)
     return roots, identity.belongings, time.process_time() - started_s

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import networkx as nx
 
@@ -25,9 +24,8 @@ class Person:
 def persons_of(touchpoints: Iterable[Touchpoint], rules: Rules = DEFAULT) -> tuple[Person, ...]:
     """Every person, by root. Touchpoints without a usable identifier belong to nobody."""
     placed = [(usable_identifiers(t, rules), t) for t in touchpoints]
-    graph = identifier_graph(identifiers for identifiers, _ in placed)
     persons = {}
-    for component in nx.connected_components(graph):
+    for component in components(placed, rules):
         root = min(component, key=lambda identifier: rank_of(identifier, rules))
         persons.update(dict.fromkeys(component, (root, frozenset(component))))
     held: dict[tuple[str, frozenset[str]], list[Touchpoint]] = defaultdict(list)
@@ -40,13 +38,40 @@ def persons_of(touchpoints: Iterable[Touchpoint], rules: Rules = DEFAULT) -> tup
     )
 
 
-def identifier_graph(together: Iterable[tuple[str, ...]]) -> nx.Graph[str]:
-    """Identifiers are linked when they occur together on a touchpoint, be it a late one."""
+def components(
+    placed: Iterable[tuple[tuple[str, ...], Touchpoint]], rules: Rules = DEFAULT
+) -> list[set[str]]:
+    """A touchpoint, be it a late one, links the first of its identifiers to each other one.
+
+    Links count in the order of their touchpoints; one that would make a person of more than the limits allow does not
+    count. Those with an identifier of a moving type come before all others, the latest first.
+    """
     graph: nx.Graph[str] = nx.Graph()
-    for identifiers in together:
+    links = []
+    for identifiers, touchpoint in placed:
         graph.add_nodes_from(identifiers)
-        graph.add_edges_from(pairwise(identifiers))
-    return graph
+        links += [
+            (order_of(identifiers[0], other, touchpoint, rules), identifiers[0], other)
+            for other in identifiers[1:]
+        ]
+    for _, one, other in sorted(links):
+        members = nx.node_connected_component(graph, one)
+        if other not in members and is_allowed(members | nx.node_connected_component(graph, other), rules):
+            graph.add_edge(one, other)
+    return list(nx.connected_components(graph))
+
+
+def order_of(one: str, other: str, touchpoint: Touchpoint, rules: Rules) -> tuple[int, int, list[str]]:
+    """Which of two links counts first."""
+    at_ms, digest = position(touchpoint, rules)
+    is_moving = any(identifier.partition(":")[0] in rules.moving for identifier in (one, other))
+    return (-at_ms if is_moving else at_ms), digest, sorted((one, other))
+
+
+def is_allowed(members: Iterable[str], rules: Rules) -> bool:
+    """Whether one person may have all of these."""
+    counts = Counter(identifier.partition(":")[0] for identifier in members)
+    return all(counts[type_] <= most for type_, most in rules.limits.items())
 
 
 def counted_once(copies: Iterable[Touchpoint], rules: Rules = DEFAULT) -> tuple[Touchpoint, ...]:

@@ -10,6 +10,7 @@ MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 
 RANKS = ("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id")
+LIMITS = {"user_id": 1, "loyalty_id": 1, "email": 5, "phone": 5, "device_id": 50, "anonymous_id": 50}
 CHANNELS = (
     "web",
     "app",
@@ -31,9 +32,14 @@ CHANNELS = (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Durations in ms; `is_replay`: `received_at` bounds the arrival, as where history is imported."""
+    """Durations in ms; `is_replay`: `received_at` bounds the arrival, as where history is imported.
+
+    `limits`: how many identifiers of a type one person has at most; `moving`: types that follow their latest user.
+    """
 
     ranks: tuple[str, ...] = RANKS
+    limits: Mapping[str, int] = field(default_factory=lambda: LIMITS)
+    moving: frozenset[str] = frozenset()
     gap_ms: int = 30 * MINUTE_MS
     gaps_ms: Mapping[str, int] = field(default_factory=dict)
     abandon_after_ms: int = 30 * MINUTE_MS

@@ -66,11 +66,9 @@ def world(seed: int) -> World:
     """The world of this seed; the same seed always gives the same one."""
     rng = Random(seed)
     size = rng.choice([rng.randint(1, 8), rng.randint(2, 25), rng.randint(10, 60)])
-    rules = (
-        replace(DEFAULT, gaps_ms={"store": 2 * HOUR_MS, "email": MINUTE_MS})
-        if rng.random() < 0.2
-        else DEFAULT
-    )
+    rules = replace(DEFAULT, limits={})
+    if rng.random() < 0.2:
+        rules = replace(rules, gaps_ms={"store": 2 * HOUR_MS, "email": MINUTE_MS})
     people = _knot(rng) if rng.random() < 0.3 else _people(rng)
     clocks_ms = [START_MS + rng.choice(GAPS_MS) for _ in people]
     originals = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from streams.core.rules import Rules
+from streams.core.rules import MOVE, Rules
 from tests.oracle.compare import Differences, answer, differences
 from tests.oracle.persons import on_time, persons_of
 from tests.oracle.rules import Rules as OracleRules
@@ -95,6 +95,9 @@ def core_rules(rules: OracleRules) -> Rules:
     """The same numbers for the core."""
     return Rules(
         ranks=rules.ranks,
+        limits=rules.limits,
+        on_conflict=dict.fromkeys(rules.moving, MOVE),
+        shared_profiles=0,
         gap_ms=rules.gap_ms,
         gaps_ms=rules.gaps_ms,
         abandon_after_ms=rules.abandon_after_ms,

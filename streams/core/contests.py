@@ -1,0 +1,416 @@
+"""Who is right where two people, who cannot be one, want the same identifier; and how a person comes apart.
+
+A limit of one (`user_id`) says that two known people stay two. The links between them then form a path from one to
+the other, and the worst link of it, by event time, is the one that does not count: wherever it lies, the person is cut
+there, and what hangs on the other side becomes somebody else's. That is Kruskal's algorithm under a constraint that
+keeps the matroid's exchange rule, so the answer depends on the links alone and on no order. At other limits (five
+e-mails) whoever comes when there is no room is refused.
+
+Owns contests, cuts and identifiers that are nobody's; must not know how profiles become one (see `identity`).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from streams.core.actor import Actor, Actors, Profile, load, profile_id_of, whole
+from streams.core.identifier import Identifiers
+from streams.core.limits import Limits, Weight, counts_of, kind_of
+from streams.core.links import only
+from streams.core.messages import (
+    Bid,
+    Cause,
+    Claimed,
+    Contest,
+    Detach,
+    Disown,
+    ForRoot,
+    Link,
+    Message,
+    Release,
+    Repoint,
+    Retry,
+    Weigh,
+)
+from streams.core.profile import Profiles
+from streams.core.rules import Rules
+
+CREATED: Final = "created"
+STITCHED: Final = "stitched"
+MERGED: Final = "merged"
+REFUSED: Final = "refused"
+RELEASED: Final = "released"
+SHARED: Final = "shared"
+MOST_LOST: Final = 500
+"""So many refused links are remembered of a profile; what is forgotten is asked, and refused, again."""
+UNSAID: Final = -1
+"""Instead of an epoch: the root says it itself."""
+_MOST_RIVALS: Final = 64
+
+
+class Belonging:
+    """What `identities` says of an identifier: whose it is, or, if refused, whose it is not."""
+
+    __slots__ = ("cause", "identifier", "kind", "other", "own_profile_id", "profile_id", "root", "rule")
+
+    def __init__(
+        self,
+        actor: Actor,
+        profile_id: str,
+        root: str,
+        kind: str,
+        cause: Cause,
+        *,
+        identifier: str = "",
+        other: str | None = None,
+        rule: str = "seen together",
+    ) -> None:
+        self.identifier = identifier or actor.identifier
+        self.own_profile_id = actor.profile_id
+        self.profile_id = profile_id
+        self.root = root
+        self.kind = kind
+        self.cause = cause
+        self.other = other
+        self.rule = rule
+
+
+class Contests:
+    """The rules over the actors of one task; `tie` links an identifier to a root as `Identity` does."""
+
+    def __init__(
+        self,
+        actors: Actors,
+        identifiers: Identifiers,
+        profiles: Profiles,
+        limits: Limits,
+        rules: Rules,
+        *,
+        send: Callable[[Message], None],
+        settle: Callable[[Actor], None],
+        tie: Callable[[Actor, str, Cause], None],
+    ) -> None:
+        self._actors = actors
+        self._order = identifiers.order
+        self._profiles = profiles
+        self._limits = limits
+        self._shared_profiles = rules.shared_profiles
+        self._shared_within_ms = rules.shared_within_ms
+        self._send = send
+        self._settle = settle
+        self._tie = tie
+        self.belongings: list[Belonging] = []
+
+    # -- before a claim
+
+    def is_lost(self, profile: Profile, identifier: str, cause: Cause) -> bool:
+        """True if this link, or a better one between the same two, was refused: that is for good."""
+        lost = profile.lost
+        if not lost:
+            return False
+        known = lost.get(_pair(identifier, cause))
+        return identifier in lost or (known is not None and known <= self._weight(identifier, cause))
+
+    def has_room(self, actor: Actor, profile: Profile, identifier: str, cause: Cause) -> bool:
+        """Whether a root may claim one more; where it has one of a kind already, the worst link decides."""
+        kind = self.broken_by(actor, profile, (identifier,))
+        if not kind:
+            return True
+        if not self._limits.is_unique(kind):
+            self._lose(profile, _pair(identifier, cause), identifier, cause)
+            self._refused(actor, identifier, kind, cause)
+            return False
+        held = _only_one(actor.index, kind)
+        if held is None or profile.expecting:
+            profile.waiting.append(Link(actor.identifier, identifier, cause))
+            return False
+        path = profile.links.path(actor.index[held], actor.index[cause.through])
+        worst, weight = self.worst(profile, path)
+        if weight is None or weight <= self._weight(identifier, cause):
+            self._lose(profile, _pair(identifier, cause), identifier, cause)
+            self._refused(actor, identifier, kind, cause)
+            return False
+        self._cut(actor, profile, worst, cause, self._limits.rule(kind))
+        self._tie(actor, identifier, cause)
+        return False
+
+    def broken_by(self, actor: Actor, profile: Profile, more: Iterable[str]) -> str:
+        """The type of which a root would have too many with these, what it has claimed counted in; "" if of none."""
+        held = {identifier for identifier in profile.reserved if identifier not in actor.index}
+        fresh = {
+            identifier for identifier in more if identifier not in actor.index and identifier not in held
+        }
+        counts = actor.counts()
+        if held:
+            counts = dict(counts)
+            for kind, number in counts_of(held).items():
+                counts[kind] = counts.get(kind, 0) + number
+        return self._limits.broken_by(counts, fresh)
+
+    def worst(self, profile: Profile, path: Sequence[int]) -> tuple[int, Weight | None]:
+        """The worst link of a path, by its child, and its weight; None if the path is empty."""
+        links, members = profile.links, profile.members
+        found, weight = 0, None
+        for child in path:
+            at_ms, digest = links.times_ms[child], links.digests[child]
+            other = self._limits.weight(members[child], members[links.parents[child]], at_ms, digest)
+            if weight is None or other > weight:
+                found, weight = child, other
+        return found, weight
+
+    # -- what is said to roots, and answered
+
+    def on_root_message(self, actor: Actor, profile: Profile, message: ForRoot) -> None:
+        """Messages about contests, at the root of who is meant."""
+        self._actors.touch(actor)
+        self._profiles.hold(profile)
+        match message:
+            case Weigh():
+                self._on_weigh(actor, profile, message)
+            case Contest():
+                self._on_contest(actor, profile, message)
+            case Release():
+                self._on_release(actor, profile, message)
+            case Retry():
+                self.settle_bid(profile, message.bid)
+                self._tie(actor, message.bid.identifier, message.bid.cause)
+                self.resume(profile)
+            case Disown():
+                self._on_disown(actor, profile, message)
+            case _:
+                raise AssertionError(f"not about a contest: {message}")
+
+    def passes(self, actor: Actor, message: ForRoot) -> bool:
+        """Whether an alias passes a message on to its root: a contest about itself it counts, and may end."""
+        if isinstance(message, Claimed):
+            # Told by whom it follows now, so that it hears of it before anything else from here.
+            told = Repoint(message.bid.identifier, actor.root, UNSAID, actor.generation, message.bid.cause)
+            self._send(told)
+        if not isinstance(message, Contest) or message.to != message.bid.identifier:
+            return True
+        self._actors.touch(actor)
+        if not actor.mark:
+            self._count_rival(actor, message.bid)
+        if actor.mark:
+            self.turn_down(actor, message.bid)
+        return not actor.mark
+
+    def open(self, actor: Actor, kind: str, bid: Bid) -> None:
+        """Two profiles cannot be one because of a kind of identifier: find out who keeps what the bid is about."""
+        if self._limits.is_unique(kind):
+            self._send(Weigh(bid.claimant, kind, bid))
+            return
+        self._refused(actor, bid.identifier, kind, bid.cause)
+        rule = self._limits.rule(kind)
+        self._send(Release(bid.claimant, bid, actor.identifier, rule, False, kind, None))
+
+    def _on_weigh(self, actor: Actor, profile: Profile, message: Weigh) -> None:
+        bid = message.bid
+        if profile.proposal or profile.expecting:
+            profile.waiting.append(message)
+            return
+        held = _only_one(actor.index, message.kind)
+        if bid.cause.through not in actor.index or held is None:
+            self._send(Retry(actor.identifier, bid))
+            return
+        path = profile.links.path(actor.index[held], actor.index[bid.cause.through])
+        _, weight = self.worst(profile, path)
+        self._send(Contest(bid.identifier, message.kind, bid, weight))
+
+    def _on_contest(self, actor: Actor, profile: Profile, message: Contest) -> None:
+        bid = message.bid
+        if actor.mark and bid.identifier == actor.identifier:
+            self.turn_down(actor, bid)
+            return
+        if profile.proposal or profile.expecting:
+            profile.waiting.append(message)
+            return
+        if bid.identifier not in actor.index:
+            # It has gone since the message was sent, and knows by now where it is.
+            self._send(msgspec.structs.replace(message, to=bid.identifier))
+            return
+        held = _only_one(actor.index, message.kind)
+        if bid.claimant in actor.index or held is None:
+            self._send(Retry(bid.claimant, bid))
+            return
+        path = profile.links.path(actor.index[bid.identifier], actor.index[held])
+        worst, mine = self.worst(profile, path)
+        link = self._weight(bid.identifier, bid.cause)
+        theirs = message.theirs
+        rule = self._limits.rule(message.kind)
+        if mine is not None and mine > link and (theirs is None or mine > theirs):
+            self._cut(actor, profile, worst, bid.cause, rule)
+            self._send(Retry(bid.claimant, bid))
+            return
+        is_cut = theirs is not None and theirs > link
+        if not is_cut:
+            self._refused(actor, bid.identifier, message.kind, bid.cause)
+        beat = link if mine is None or mine < link else mine
+        self._send(Release(bid.claimant, bid, actor.identifier, rule, is_cut, message.kind, beat))
+
+    def _on_release(self, actor: Actor, profile: Profile, message: Release) -> None:
+        bid = message.bid
+        if message.is_cut and (profile.proposal or profile.expecting):
+            profile.waiting.append(message)
+            return
+        self.settle_bid(profile, bid)
+        if message.is_cut:
+            held = _only_one(actor.index, message.kind)
+            through = actor.index.get(bid.cause.through)
+            if held is not None and through is not None:
+                worst, weight = self.worst(profile, profile.links.path(actor.index[held], through))
+                if weight is not None and message.beat is not None and weight > message.beat:
+                    self._cut(actor, profile, worst, bid.cause, message.rule)
+            self._tie(actor, bid.identifier, bid.cause)
+        elif bid.cause.through in actor.index:
+            key = _pair(bid.identifier, bid.cause) if message.kind else bid.identifier
+            self._lose(profile, key, bid.identifier, bid.cause)
+        self.resume(profile)
+
+    # -- bids
+
+    def settle_bid(self, profile: Profile, bid: Bid) -> None:
+        """The claim has its answer."""
+        held = profile.reserved.get(bid.identifier)
+        if held is not None and held.number == bid.number and held.claimant == bid.claimant:
+            del profile.reserved[bid.identifier]
+
+    def resume(self, profile: Profile) -> None:
+        """What waited is to be looked at again, as if it came now."""
+        if profile.waiting and not profile.proposal:
+            waiting, profile.waiting = profile.waiting, []
+            for held in waiting:
+                self._send(held)
+
+    def turn_down(self, actor: Actor, bid: Bid) -> None:
+        """Nobody can have an identifier that is nobody's."""
+        self._send(Release(bid.claimant, bid, actor.identifier, actor.mark, False, "", None))
+
+    def let_go(self, actor: Actor, bid: Bid) -> None:
+        """What a claimed identifier was seen with has left before the claim was answered: it goes there, as it is."""
+        alone = Actor(bid.identifier, bid.identifier, Profile([bid.identifier]))
+        rule = "its link has gone elsewhere"
+        self._detach(actor, alone, bid.cause, rule)
+        self._send(Link(bid.cause.through, bid.identifier, bid.cause))
+
+    # -- coming apart
+
+    def on_detach(self, message: Detach) -> None:
+        """Be a root from now on."""
+        actor = self._actors.find(message.to)
+        assert actor is not None, "an identifier that was never seen is to be a root"
+        if message.generation <= actor.generation:
+            # The echo of a batch that was replayed.
+            return
+        self._actors.touch(actor)
+        child = load(message.to, dict(message.state))
+        assert child is not None, "a detached profile came without its head"
+        actor.generation = message.generation
+        actor.become_root(child)
+        self._profiles.announce(actor)
+        profile_id = actor.profile_id
+        self.belongings.append(
+            Belonging(
+                actor, profile_id, message.to, RELEASED, message.cause, other=message.owner, rule=message.rule
+            )
+        )
+        for member in actor.index:
+            if member != message.to:
+                self._send(Repoint(member, message.to, actor.epoch, message.generation, message.cause))
+
+    def _cut(self, actor: Actor, profile: Profile, child: int, cause: Cause, rule: str) -> None:
+        """Let what hangs on a link go its own way, with the touchpoints that came through it."""
+        leaving = profile.links.below(child)
+        top = min(leaving, key=lambda member: self._order(profile.members[member]))
+        self._settle(actor)
+        profile.links.cut(child)
+        rows = only(profile.links, leaving, top)
+        alone = self._profiles.split(actor, [top, *[m for m in leaving if m != top]], rows)
+        self._detach(actor, alone, cause, rule)
+
+    def _detach(self, actor: Actor, alone: Actor, cause: Cause, rule: str) -> None:
+        actor.generation += 1
+        generation = actor.generation
+        self._send(Detach(alone.identifier, generation, whole(alone), cause, actor.profile_id, rule))
+        for member in alone.index:
+            if member != alone.identifier:
+                self._send(Repoint(member, alone.identifier, UNSAID, generation, cause))
+
+    def _on_disown(self, actor: Actor, profile: Profile, message: Disown) -> None:
+        """Links through an identifier that is nobody's link nobody."""
+        if profile.proposal or profile.expecting:
+            profile.waiting.append(message)
+            return
+        at = actor.index.get(message.identifier)
+        if at is None:
+            self._send(msgspec.structs.replace(message, to=message.identifier))
+        elif at > 0:
+            for child in [i for i, parent in enumerate(profile.links.parents) if parent == at]:
+                self._cut(actor, profile, child, message.cause, message.rule)
+            self._cut(actor, profile, at, message.cause, message.rule)
+
+    def _count_rival(self, actor: Actor, bid: Bid) -> None:
+        """An identifier that many people claim, who cannot be one, says of nobody who it is."""
+        rivals = actor.rivals
+        if not self._shared_profiles or any(claimant == bid.claimant for _, claimant in rivals):
+            return
+        rivals.append((bid.cause.occurred_ms, bid.claimant))
+        rivals.sort()
+        many = self._shared_profiles
+        for i in range(len(rivals) - many + 1):
+            if rivals[i + many - 1][0] - rivals[i][0] <= self._shared_within_ms:
+                hours = self._shared_within_ms // 3_600_000
+                actor.mark = f"shared: {many} profiles in {hours} h"
+                actor.rivals = []
+                self._mark(actor, bid.cause)
+                return
+        if len(rivals) > _MOST_RIVALS:
+            del rivals[0]
+
+    def _mark(self, actor: Actor, cause: Cause) -> None:
+        self.belongings.append(
+            Belonging(actor, profile_id_of(actor.root, 0), actor.root, SHARED, cause, rule=actor.mark)
+        )
+        if actor.profile is None:
+            self._send(Disown(actor.root, actor.identifier, cause, actor.mark))
+
+    # -- what is remembered, and told
+
+    def _lose(self, profile: Profile, key: str, identifier: str, cause: Cause) -> None:
+        """Remember that a link, or an identifier, is not to be claimed again."""
+        lost = profile.lost
+        weight = self._weight(identifier, cause)
+        known = lost.get(key)
+        if known is None or weight < known:
+            lost[key] = weight
+        if len(lost) > MOST_LOST:
+            del lost[next(iter(lost))]
+
+    def _weight(self, identifier: str, cause: Cause) -> Weight:
+        return self._limits.weight(cause.through, identifier, cause.occurred_ms, cause.digest)
+
+    def _refused(self, actor: Actor, identifier: str, kind: str, cause: Cause) -> None:
+        self.belongings.append(
+            Belonging(
+                actor,
+                actor.profile_id,
+                actor.identifier,
+                REFUSED,
+                cause,
+                identifier=identifier,
+                rule=self._limits.rule(kind),
+            )
+        )
+
+
+def _pair(identifier: str, cause: Cause) -> str:
+    return f"{cause.through}\0{identifier}"
+
+
+def _only_one(members: Iterable[str], kind: str) -> str | None:
+    """The member of a type of which there is at most one."""
+    for member in members:
+        if kind_of(member) == kind:
+            return member
+    return None
