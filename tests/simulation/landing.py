@@ -5,6 +5,7 @@ Must not know the answer, nor mend anything: a record that is there twice stays 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,8 +19,11 @@ from tests.oracle.landed import (
     LandedSession,
     LandedTouchpoint,
 )
+from tests.oracle.touchpoints import usable_of
 
 Rows = list[dict[str, Any]]
+UNPLACED = ("refused", "shared", "blocked")
+"""What says of an identifier whose it is not."""
 
 
 def landed_from(written: Iterable[tuple[str, bytes]], *, may_repeat: bool) -> Landed:
@@ -28,11 +32,12 @@ def landed_from(written: Iterable[tuple[str, bytes]], *, may_repeat: bool) -> La
     for topic, value in written:
         rows[topic].append(decode(value)[1])
     profiles = _profiles_today(rows[IDENTITIES])
-    sessions = _latest(rows[SESSIONS], "session_id")
-    gone = {s["session_id"]: s["retracted_into"] for s in sessions if s["is_retracted"]}
+    latest = _latest(rows[SESSIONS], "session_id")
+    sessions = [_session(s, profiles) for s in latest if not s["is_retracted"]]
+    gone = {s["session_id"]: s["retracted_into"] for s in latest if s["is_retracted"]}
     return Landed(
-        touchpoints=_touchpoints(rows[STITCHED], profiles, gone, may_repeat=may_repeat),
-        sessions=[_session(s, profiles) for s in sessions if not s["is_retracted"]],
+        touchpoints=_touchpoints(rows, sessions, gone, may_repeat=may_repeat),
+        sessions=sessions,
         carts=[_cart(c, profiles) for c in _latest(rows[CARTS], "episode_id") if c["status"] != "retracted"],
         actions=[_action(a, profiles) for a in _latest(rows[ACTIONS], "action_id")],
         emissions=_emissions(rows[ACTIONS]),
@@ -41,7 +46,7 @@ def landed_from(written: Iterable[tuple[str, bytes]], *, may_repeat: bool) -> La
 
 def _profiles_today(identities: Rows) -> dict[str, str]:
     """Own profile id of an identifier to that of its root: the last record of an identifier holds."""
-    return {row["own_profile_id"]: row["profile_id"] for row in identities}
+    return {row["own_profile_id"]: row["profile_id"] for row in identities if row["kind"] not in UNPLACED}
 
 
 def _today(profiles: dict[str, str], row: dict[str, Any]) -> str:
@@ -61,17 +66,23 @@ def _latest(rows: Rows, name: str) -> Rows:
 
 
 def _touchpoints(
-    rows: Rows, profiles: dict[str, str], gone: dict[str, str | None], *, may_repeat: bool
+    rows: dict[str, Rows], sessions: list[LandedSession], gone: dict[str, str | None], *, may_repeat: bool
 ) -> list[LandedTouchpoint]:
-    landed = [
-        LandedTouchpoint(
-            row["message_id"],
-            _today(profiles, row),
-            _follow(row["session_id"], gone),
-            row["is_late"],
-        )
-        for row in rows
-    ]
+    """Whose each one is, its first identifier says. Where it has left the person of then, its time says its session."""
+    owners = {row["identifier"]: row["profile_id"] for row in rows[IDENTITIES] if row["kind"] not in UNPLACED}
+    by_profile: dict[str, list[LandedSession]] = defaultdict(list)
+    for session in sessions:
+        by_profile[session.profile].append(session)
+    landed = []
+    for row in rows[STITCHED]:
+        profile = owners[usable_of(row["identifiers"])[0]]
+        at_ms = min(row["occurred_at"], row["received_at"])
+        session_id = _follow(row["session_id"], gone)
+        if row["session_id"] is not None and session_id not in {s.session for s in by_profile[profile]}:
+            session_id = next(
+                (s.session for s in by_profile[profile] if s.started_ms <= at_ms <= s.ended_ms), None
+            )
+        landed.append(LandedTouchpoint(row["message_id"], profile, session_id, row["is_late"]))
     if not may_repeat:
         return landed
     return list({(row.message_id, row.profile): row for row in landed}.values())
