@@ -164,7 +164,9 @@ def owner_bytes(profile_id: str, session_id: str | None) -> bytes:
     return text_bytes(profile_id) + _nullable_text(session_id)
 
 
-def stitch(value: bytes, stitched_schema_id: int, owner: bytes, stitched_ms: int, is_late: bool) -> bytes:
+def stitch(
+    value: bytes, stitched_schema_id: int, owner: bytes, stitched_ms: int, is_late: bool, identified_by: str
+) -> bytes:
     """The stitched record of a framed touchpoint: its bytes under the stitched schema's id, then whose it is and when.
 
     The touchpoint must be whole (`check_rest`).
@@ -177,5 +179,6 @@ def stitch(value: bytes, stitched_schema_id: int, owner: bytes, stitched_ms: int
             owner,
             long_bytes(stitched_ms),
             b"\1" if is_late else b"\0",
+            text_bytes(identified_by),
         )
     )

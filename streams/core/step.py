@@ -291,11 +291,11 @@ class Step:
             else:
                 self._count("excess")
             self._profiles.pass_by(profile, touchpoint)
-            self._stitching.say(actor, None, touchpoint)
+            self._stitching.say(actor, None, arrival)
             return
         session = self._profiles.take(actor, profile, touchpoint, actor.index[through])
         if session is not None:
-            self._stitching.say(actor, session, touchpoint)
+            self._stitching.say(actor, session, arrival)
         if actor.is_unsettled:
             self._stitching.wait(actor, arrival, is_said=session is not None)
 

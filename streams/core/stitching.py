@@ -12,7 +12,6 @@ from streams.core.actor import Actor
 from streams.core.arrivals import Arrival
 from streams.core.outputs import Output
 from streams.core.sessions import Session, session_id_of
-from streams.core.touchpoint import Touchpoint
 
 
 class Stitching:
@@ -30,9 +29,9 @@ class Stitching:
         self._waiting = {}
         self.records = []
 
-    def say(self, actor: Actor, session: Session | None, touchpoint: Touchpoint) -> None:
+    def say(self, actor: Actor, session: Session | None, arrival: Arrival) -> None:
         """A touchpoint of an actor's profile and session, or of none because it is late."""
-        self.records.append((actor.key, self._stitched(actor, session, touchpoint)))
+        self.records.append((actor.key, self._stitched(actor, session, arrival)))
 
     def wait(self, actor: Actor, arrival: Arrival, *, is_said: bool) -> None:
         """Keep a place for a touchpoint until its profile is settled; where it is said, only that it caused this."""
@@ -49,18 +48,25 @@ class Stitching:
             if place >= 0:
                 at_ms = arrival.touchpoint.occurred_ms
                 session = next(s for s in actor.profile.sessions if s.started_ms <= at_ms <= s.ended_ms)
-                self.records[place] = (actor.key, self._stitched(actor, session, arrival.touchpoint))
+                self.records[place] = (actor.key, self._stitched(actor, session, arrival))
 
     def culprit(self, actor: Actor) -> Arrival:
         """The last touchpoint that waited: what to take out if an actor cannot be settled."""
         return self._waiting[actor.identifier][-1][1]
 
-    def _stitched(self, actor: Actor, session: Session | None, touchpoint: Touchpoint) -> bytes:
+    def _stitched(self, actor: Actor, session: Session | None, arrival: Arrival) -> bytes:
+        touchpoint = arrival.touchpoint
         if session is None:
             owner = owner_bytes(actor.profile_id, None)
         elif session.owner:
             owner = session.owner
         else:
             owner = session.owner = owner_bytes(actor.profile_id, session_id_of(session))
-        schema_id = self._schema_ids[touchpoint.channel]
-        return stitch(touchpoint.value, schema_id, owner, touchpoint.arrival_ms, touchpoint.is_late)
+        return stitch(
+            touchpoint.value,
+            self._schema_ids[touchpoint.channel],
+            owner,
+            touchpoint.arrival_ms,
+            touchpoint.is_late,
+            touchpoint.identifiers[arrival.skipped],
+        )

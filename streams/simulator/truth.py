@@ -16,6 +16,9 @@ import xxhash
 from streams.simulator.options import HOUR_MS, MINUTE_MS
 from streams.simulator.recorder import Entry, Touchpoint
 
+_ONE_EACH = ("user_id", "loyalty_id")
+"""Of these types a person has one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -98,11 +101,9 @@ def judge(entries: Iterable[Entry], rules: Rules) -> Judgement:
     bonds = Bonds()
     held: dict[tuple[str, ...], list[Touchpoint]] = {}
     for entry in unique.values():
-        known = entry.face.known
-        if known not in held:
-            bonds.tie(known)
-            held[known] = []
-        held[known].append(entry.touchpoint)
+        held.setdefault(entry.face.known, []).append(entry.touchpoint)
+    for _, known in sorted((min(map(_moment, touchpoints)), known) for known, touchpoints in held.items()):
+        bonds.tie(known)
     together: dict[frozenset[str], list[Touchpoint]] = {}
     for known, touchpoints in held.items():
         together.setdefault(frozenset(bonds.group(known[0])), []).extend(touchpoints)
@@ -111,9 +112,10 @@ def judge(entries: Iterable[Entry], rules: Rules) -> Judgement:
 
 
 class Bonds:
-    """Which identifiers were shown together; `merges` counts the profiles that became part of another.
+    """Which identifiers are one person's; `merges` counts the profiles that became part of another.
 
-    A group is one set object that all its members point at; the smaller set moves into the larger one.
+    A group is one set object that all its members point at. Nobody has two accounts or two loyalty cards: what would
+    give them to somebody, as a tablet in the hands of two, stays with whom it was seen first.
     """
 
     def __init__(self) -> None:
@@ -121,21 +123,33 @@ class Bonds:
         self._group_of: dict[str, set[str]] = {}
 
     def tie(self, identifiers: Sequence[str]) -> None:
-        """These are of one person, the strongest first; where that is new, it begins a profile of its own."""
+        """These were shown together, the strongest first, later than all that was tied before."""
         strongest = identifiers[0]
-        if strongest not in self._group_of:
-            self._group_of[strongest] = {strongest}
-        groups = {id(group): group for group in map(self._group_of.get, identifiers) if group is not None}
-        self.merges += len(groups) - 1
-        into = max(groups.values(), key=len)
-        moved = set(identifiers).union(*groups.values()) - into
-        into |= moved
-        for identifier in moved:
-            self._group_of[identifier] = into
+        mine = self._group_of.setdefault(strongest, {strongest})
+        for identifier in identifiers[1:]:
+            theirs = self._group_of.get(identifier)
+            if theirs is mine or not _may_be_one(mine | (theirs or {identifier})):
+                self._group_of.setdefault(identifier, {identifier})
+                continue
+            self.merges += theirs is not None
+            for moved in theirs or {identifier}:
+                mine.add(moved)
+                self._group_of[moved] = mine
 
     def group(self, identifier: str) -> set[str]:
         """Everything tied to it."""
         return self._group_of[identifier]
+
+
+def _may_be_one(identifiers: Iterable[str]) -> bool:
+    types = [identifier.partition(":")[0] for identifier in identifiers]
+    return all(types.count(type_) <= 1 for type_ in _ONE_EACH)
+
+
+def _moment(touchpoint: Touchpoint) -> tuple[int, int]:
+    """Place in the order in which things happened."""
+    occurred_ms = min(touchpoint.occurred_at, touchpoint.received_at)
+    return occurred_ms, xxhash.xxh3_64_intdigest(touchpoint.message_id.encode())
 
 
 def _profile(identifiers: Iterable[str], touchpoints: Sequence[Touchpoint], rules: Rules) -> Profile:
@@ -147,8 +161,7 @@ def _profile(identifiers: Iterable[str], touchpoints: Sequence[Touchpoint], rule
         if received_ms - occurred_ms > rules.late_ms:
             late.append(touchpoint.message_id)
         else:
-            tie_breaker = xxhash.xxh3_64_intdigest(touchpoint.message_id.encode())
-            timed.append((occurred_ms, tie_breaker, touchpoint))
+            timed.append((*_moment(touchpoint), touchpoint))
     timed.sort(key=_place)
     times_ms = [occurred_ms for occurred_ms, _, _ in timed]
     in_order = [touchpoint for _, _, touchpoint in timed]

@@ -124,7 +124,7 @@ def stitching() -> list[Path]:
     whole = "fastavro, encode stitched"
     return [
         Path(whole, "", _written(VIEW | added, schema)),
-        Path("stitch", whole, lambda: codec.stitch(view, 200, owner, 1_700_000_000_500, False)),
+        Path("stitch", whole, lambda: codec.stitch(view, 220, owner, 1_700_000_000_500, False, "user_id:1")),
         Path("owner_bytes", whole, lambda: codec.owner_bytes(PERSON, SESSION)),
     ]
 

@@ -208,7 +208,14 @@ def _stitch(touchpoints: Sequence[Touchpoint], owners: Sequence[tuple[str, str]]
     encoded = [owner_bytes(*owner) for owner in owners]
     started_s = time.process_time()
     for touchpoint, owner in zip(touchpoints, encoded, strict=False):
-        stitch(touchpoint.value, ids[touchpoint.channel], owner, touchpoint.arrival_ms, touchpoint.is_late)
+        stitch(
+            touchpoint.value,
+            ids[touchpoint.channel],
+            owner,
+            touchpoint.arrival_ms,
+            touchpoint.is_late,
+            touchpoint.identifiers[0],
+        )
     return time.process_time() - started_s
 
 

@@ -75,13 +75,8 @@ def usable_value(type_: str, value: str) -> str | None:
 
 def usable_identifiers(touchpoint: Touchpoint, rules: Rules = DEFAULT) -> tuple[str, ...]:
     """`type:value` of every usable identifier, the primary one first."""
-    return usable_of(touchpoint.identifiers, rules)
-
-
-def usable_of(identifiers: Mapping[str, str], rules: Rules = DEFAULT) -> tuple[str, ...]:
-    """The same of a record's map."""
     found = []
-    for type_, raw in identifiers.items():
+    for type_, raw in touchpoint.identifiers.items():
         value = usable_value(type_, raw)
         if type_ in rules.ranks and value is not None:
             found.append(f"{type_}:{value}")

@@ -199,9 +199,12 @@ def test_stitching_appends_and_changes_nothing(
         "session_id": session_id,
         "stitched_at": stitched_ms,
         "is_late": is_late,
+        "identified_by": session_id or "",
     }
     owner = owner_bytes(profile_id, session_id)
-    stitched = stitch(encode_touchpoint(record), CATALOG.id_of(subject), owner, stitched_ms, is_late)
+    stitched = stitch(
+        encode_touchpoint(record), CATALOG.id_of(subject), owner, stitched_ms, is_late, session_id or ""
+    )
     assert stitched == by_fastavro(subject, record | added)
 
 

@@ -19,7 +19,6 @@ from tests.oracle.landed import (
     LandedSession,
     LandedTouchpoint,
 )
-from tests.oracle.touchpoints import usable_of
 
 Rows = list[dict[str, Any]]
 UNPLACED = ("refused", "shared", "blocked")
@@ -68,14 +67,14 @@ def _latest(rows: Rows, name: str) -> Rows:
 def _touchpoints(
     rows: dict[str, Rows], sessions: list[LandedSession], gone: dict[str, str | None], *, may_repeat: bool
 ) -> list[LandedTouchpoint]:
-    """Whose each one is, its first identifier says. Where it has left the person of then, its time says its session."""
+    """Whose each one is, its identifier says. Where it has left the person of then, its time says of which session."""
     owners = {row["identifier"]: row["profile_id"] for row in rows[IDENTITIES] if row["kind"] not in UNPLACED}
     by_profile: dict[str, list[LandedSession]] = defaultdict(list)
     for session in sessions:
         by_profile[session.profile].append(session)
     landed = []
     for row in rows[STITCHED]:
-        profile = owners[usable_of(row["identifiers"])[0]]
+        profile = owners[row["identified_by"]]
         at_ms = min(row["occurred_at"], row["received_at"])
         session_id = _follow(row["session_id"], gone)
         if row["session_id"] is not None and session_id not in {s.session for s in by_profile[profile]}:

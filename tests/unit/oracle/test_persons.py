@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 from tests.oracle.persons import persons_of
-from tests.oracle.touchpoints import usable_identifiers
+from tests.oracle.rules import DEFAULT
+from tests.oracle.touchpoints import Touchpoint, usable_identifiers
 from tests.unit.oracle.build import touchpoint
+
+UNLIMITED = replace(DEFAULT, limits={})
 
 
 def test_a_chain_of_links_is_one_person() -> None:
@@ -26,9 +31,8 @@ def test_a_chain_of_links_is_one_person() -> None:
 
 def test_rank_goes_before_text() -> None:
     """The root is by rank of the type first, then by text: user_id:10 is before user_id:9."""
-    (person,) = persons_of(
-        [touchpoint("m1", who="email:a user_id:9"), touchpoint("m2", who="email:a user_id:10")]
-    )
+    points = [touchpoint("m1", who="email:a user_id:9"), touchpoint("m2", who="email:a user_id:10")]
+    (person,) = persons_of(points, UNLIMITED)
     assert person.root == "user_id:10"
 
 
@@ -70,4 +74,42 @@ def test_persons_are_what_repeated_merging_gives() -> None:
         sets = [frozenset(usable_identifiers(p)) for p in points]
         while clash := next(((a, b) for a, b in combinations(set(sets), 2) if a & b), None):
             sets = [clash[0] | clash[1] if s in clash else s for s in sets]
-        assert {p.identifiers for p in persons_of(points)} == set(sets)
+        assert {p.identifiers for p in persons_of(points, UNLIMITED)} == set(sets)
+
+
+def members_of(*points: Touchpoint, **rules: Any) -> set[frozenset[str]]:
+    """The identifiers of each person."""
+    return {person.identifiers for person in persons_of(points, replace(DEFAULT, **rules))}
+
+
+def test_two_accounts_stay_two_and_the_latest_link_between_them_does_not_count() -> None:
+    """A tablet is whose it was first, with the cookies that were on it then; later ones are the other one's."""
+    family = [
+        touchpoint("m1", 1, who="device_id:tablet anonymous_id:a"),
+        touchpoint("m2", 2, who="user_id:ann device_id:tablet"),
+        touchpoint("m3", 3, who="user_id:bob device_id:tablet"),
+        touchpoint("m4", 4, who="user_id:bob anonymous_id:b"),
+    ]
+    ann, bob = {"user_id:ann", "device_id:tablet", "anonymous_id:a"}, {"user_id:bob", "anonymous_id:b"}
+    for _ in range(10):
+        assert members_of(*family) == {frozenset(ann), frozenset(bob)}
+        random.shuffle(family)
+
+
+def test_what_follows_its_latest_user_moves() -> None:
+    """With the device types set to move, the tablet is the last one's; what came only through it goes along."""
+    points = [
+        touchpoint("m1", 1, who="user_id:ann device_id:tablet"),
+        touchpoint("m2", 2, who="user_id:bob device_id:tablet"),
+        touchpoint("m3", 3, who="device_id:tablet"),
+    ]
+    assert members_of(*points, moving=frozenset({"device_id"})) == {
+        frozenset({"user_id:ann"}),
+        frozenset({"user_id:bob", "device_id:tablet"}),
+    }
+
+
+def test_a_sixth_address_is_somebody_elses() -> None:
+    """Where a person has as many of a type as there may be, the earliest are the person's."""
+    points = [touchpoint(f"m{n}", n, who=f"user_id:1 email:{n}") for n in range(6)]
+    assert frozenset({"email:5"}) in members_of(*reversed(points))

@@ -35,9 +35,9 @@ def fields_within(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_ids_are_for_ever() -> None:
-    """100 and 200 plus the channel's code, then the outputs: records in Kafka depend on these numbers."""
+    """100 and 220 plus the channel's code, then the outputs: records in Kafka depend on these numbers."""
     expected = {f"touchpoints.{channel}": 100 + code for code, channel in enumerate(CHANNELS)}
-    expected |= {f"touchpoints.stitched.{channel}": 200 + code for code, channel in enumerate(CHANNELS)}
+    expected |= {f"touchpoints.stitched.{channel}": 220 + code for code, channel in enumerate(CHANNELS)}
     expected |= {"sessions": 301, "carts": 302, "actions": 303, "identities": 304}
     assert {subject: CATALOG.id_of(subject) for subject in CATALOG.subjects()} == expected
     assert CHANNELS[0] == "web"
@@ -46,7 +46,7 @@ def test_ids_are_for_ever() -> None:
 
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_a_channel_is_envelope_then_its_own_then_properties(channel: str) -> None:
-    """And its stitched schema is that and four more; prefix decode and suffix append stand on this order."""
+    """And its stitched schema is that and five more; prefix decode and suffix append stand on this order."""
     own = [name for name, _ in OWN_FIELDS[channel]]
     plain = [*ENVELOPE, *own, "properties"]
     assert names_of(TOUCHPOINTS_TOPIC + channel) == plain
@@ -56,6 +56,7 @@ def test_a_channel_is_envelope_then_its_own_then_properties(channel: str) -> Non
         "session_id",
         "stitched_at",
         "is_late",
+        "identified_by",
     ]
     assert list(ENVELOPE_NAMES) == ENVELOPE
 

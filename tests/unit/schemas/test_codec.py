@@ -288,20 +288,26 @@ class TestBrokenBytes:
         assert value == encode("touchpoints.web", record)
 
 
+STITCHING = ("profile_id", "session_id", "stitched_at", "is_late", "identified_by")
+
+
 class TestStitching:
     def test_a_stitched_record_is_the_touchpoint_and_more(self) -> None:
         """The producer's bytes stay as they were; what is added is read as fields."""
         value = encode_touchpoint(touchpoint())
-        stitched = stitch(value, 200, owner_bytes("profile", None), 1_700_000_000_500, True)
-        assert stitched.startswith(b"\0\0\0\0\xc8" + value[5:])
+        stitched = stitch(
+            value, 220, owner_bytes("profile", None), 1_700_000_000_500, True, "email:a@b.example"
+        )
+        assert stitched.startswith(b"\0\0\0\0\xdc" + value[5:])
         subject, record = decode(stitched)
-        added = {name: record.pop(name) for name in ("profile_id", "session_id", "stitched_at", "is_late")}
+        added = {name: record.pop(name) for name in STITCHING}
         assert subject == "touchpoints.stitched.web"
         assert added == {
             "profile_id": "profile",
             "session_id": None,
             "stitched_at": 1_700_000_000_500,
             "is_late": True,
+            "identified_by": "email:a@b.example",
         }
         assert record == decode(value)[1]
 

@@ -150,10 +150,10 @@ def users_of_a_profile(**options: int) -> int:
     )
 
 
-def test_only_shared_devices_make_one_person_of_two() -> None:
-    """Without limits on identity that is what the rules say."""
+def test_a_shared_device_makes_no_one_person_of_two() -> None:
+    """It stays with whom it was seen first."""
     assert users_of_a_profile() == 1
-    assert users_of_a_profile(shared_devices=25) == 2
+    assert users_of_a_profile(shared_devices=25) == 1
 
 
 def test_the_truth_is_known_at_the_end_only() -> None:
