@@ -34,16 +34,39 @@ MERGED: Final = "merged"
 
 
 class Belonging:
-    """An identifier has a new root: what `identities` says."""
+    """What `identities` says of an identifier: its new root, or why it keeps the one it has. Times in epoch ms."""
 
-    __slots__ = ("cause", "identifier", "kind", "own_profile_id", "root")
+    __slots__ = (
+        "cause", "decided_by", "identifier", "kind", "linked_ms", "linked_to", "other_profile_id", "own_profile_id",
+        "reason", "root", "rule",
+    )  # fmt: skip
 
-    def __init__(self, identifier: str, own_profile_id: str, root: str, kind: str, cause: str) -> None:
+    def __init__(
+        self,
+        identifier: str,
+        own_profile_id: str,
+        root: str,
+        kind: str,
+        cause: str,
+        *,
+        linked_to: str | None = None,
+        linked_ms: int | None = None,
+        other_profile_id: str | None = None,
+        rule: str = "",
+        decided_by: str | None = None,
+        reason: str | None = None,
+    ) -> None:
         self.identifier = identifier
         self.own_profile_id = own_profile_id
         self.root = root
         self.kind = kind
         self.cause = cause
+        self.linked_to = linked_to
+        self.linked_ms = linked_ms
+        self.other_profile_id = other_profile_id
+        self.rule = rule
+        self.decided_by = decided_by
+        self.reason = reason
 
 
 class Identity:
@@ -210,8 +233,35 @@ class Identity:
             return
         self._note(actor, message.root, MERGED, message.cause)
 
-    def _note(self, actor: Actor, root: str, kind: str, cause: str) -> None:
-        self.belongings.append(Belonging(actor.identifier, actor.profile_id, root, kind, cause))
+    def _note(
+        self,
+        actor: Actor,
+        root: str,
+        kind: str,
+        cause: str,
+        *,
+        linked_to: str | None = None,
+        linked_ms: int | None = None,
+        other_profile_id: str | None = None,
+        rule: str = "",
+        decided_by: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        self.belongings.append(
+            Belonging(
+                actor.identifier,
+                actor.profile_id,
+                root,
+                kind,
+                cause,
+                linked_to=linked_to,
+                linked_ms=linked_ms,
+                other_profile_id=other_profile_id,
+                rule=rule,
+                decided_by=decided_by,
+                reason=reason,
+            )
+        )
 
 
 def _profile(actor: Actor) -> Profile:

@@ -20,6 +20,8 @@ from tests.oracle.landed import (
 )
 
 Rows = list[dict[str, Any]]
+PLACING = frozenset({"created", "stitched", "merged", "released", "split"})
+"""Kinds of `identities` that say where an identifier belongs; the others move nothing."""
 
 
 def landed_from(written: Iterable[tuple[str, bytes]], *, may_repeat: bool) -> Landed:
@@ -40,8 +42,8 @@ def landed_from(written: Iterable[tuple[str, bytes]], *, may_repeat: bool) -> La
 
 
 def _profiles_today(identities: Rows) -> dict[str, str]:
-    """Own profile id of an identifier to that of its root: the last record of an identifier holds."""
-    return {row["own_profile_id"]: row["profile_id"] for row in identities}
+    """Own profile id of an identifier to that of its root: the last record that places an identifier holds."""
+    return {row["own_profile_id"]: row["profile_id"] for row in identities if row["kind"] in PLACING}
 
 
 def _today(profiles: dict[str, str], row: dict[str, Any]) -> str:
