@@ -166,7 +166,7 @@ def encode_action(
             caused_by,
             b"\1" if historical else b"\0",
             _nullable_text(variant),
-            b"\0" if recovered_micros is None else b"\2" + long_bytes(recovered_micros),
+            _nullable_long(recovered_micros),
         )
     )
 
@@ -180,6 +180,12 @@ def encode_identity(
     kind: str,
     caused_by: str,
     decided_at: int,
+    linked_to: str | None,
+    other_profile_id: str | None,
+    rule: str,
+    decided_by: str | None,
+    reason: str | None,
+    linked_at: int | None,
 ) -> bytes:
     """A framed record of `identities`."""
     return b"".join(
@@ -192,8 +198,18 @@ def encode_identity(
             text_bytes(kind),
             text_bytes(caused_by),
             long_bytes(decided_at),
+            _nullable_text(linked_to),
+            _nullable_text(other_profile_id),
+            text_bytes(rule),
+            _nullable_text(decided_by),
+            _nullable_text(reason),
+            _nullable_long(linked_at),
         )
     )
+
+
+def _nullable_long(number: int | None) -> bytes:
+    return b"\0" if number is None else b"\2" + long_bytes(number)
 
 
 def _nullable_text(text: str | None) -> bytes:

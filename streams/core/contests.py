@@ -42,6 +42,7 @@ MERGED: Final = "merged"
 REFUSED: Final = "refused"
 RELEASED: Final = "released"
 SHARED: Final = "shared"
+SEEN_TOGETHER: Final = "seen together"
 MOST_LOST: Final = 500
 """So many refused links are remembered of a profile; what is forgotten is asked, and refused, again."""
 UNSAID: Final = -1
@@ -50,9 +51,12 @@ _MOST_RIVALS: Final = 64
 
 
 class Belonging:
-    """What `identities` says of an identifier: whose it is, or, if refused, whose it is not."""
+    """What `identities` says of an identifier: whose it is, or why it stays whose it was."""
 
-    __slots__ = ("cause", "identifier", "kind", "other", "own_profile_id", "profile_id", "root", "rule")
+    __slots__ = (
+        "cause", "decided_by", "identifier", "kind", "other_profile_id", "own_profile_id", "profile_id", "reason",
+        "root", "rule",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -63,8 +67,10 @@ class Belonging:
         cause: Cause,
         *,
         identifier: str = "",
-        other: str | None = None,
-        rule: str = "seen together",
+        other_profile_id: str | None = None,
+        rule: str = SEEN_TOGETHER,
+        decided_by: str | None = None,
+        reason: str | None = None,
     ) -> None:
         self.identifier = identifier or actor.identifier
         self.own_profile_id = actor.profile_id
@@ -72,8 +78,10 @@ class Belonging:
         self.root = root
         self.kind = kind
         self.cause = cause
-        self.other = other
+        self.other_profile_id = other_profile_id
         self.rule = rule
+        self.decided_by = decided_by
+        self.reason = reason
 
 
 class Contests:
@@ -309,11 +317,9 @@ class Contests:
         actor.generation = message.generation
         actor.become_root(child)
         self._profiles.announce(actor)
-        profile_id = actor.profile_id
+        cause, owner, rule = message.cause, message.owner, message.rule
         self.belongings.append(
-            Belonging(
-                actor, profile_id, message.to, RELEASED, message.cause, other=message.owner, rule=message.rule
-            )
+            Belonging(actor, actor.profile_id, message.to, RELEASED, cause, other_profile_id=owner, rule=rule)
         )
         for member in actor.index:
             if member != message.to:

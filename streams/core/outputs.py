@@ -75,6 +75,12 @@ def _identity(said: Belonging, now_ms: int) -> bytes:
         kind=said.kind,
         caused_by=said.cause.message_id,
         decided_at=now_ms,
+        linked_to=said.cause.through,
+        other_profile_id=said.other_profile_id,
+        rule=said.rule,
+        decided_by=said.decided_by,
+        reason=said.reason,
+        linked_at=said.cause.occurred_ms,
     )
 
 

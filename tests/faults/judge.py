@@ -30,7 +30,9 @@ _IDENTITY: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
     "sessions": lambda row: (row["session_id"], row["revision"]),
     "carts": lambda row: (row["episode_id"], row["revision"]),
     "actions": lambda row: (row["action_id"], row["revision"]),
-    "identities": lambda row: (row["identifier"], row["root"], row["kind"], row["caused_by"]),
+    "identities": lambda row: tuple(
+        row[name] for name in ("identifier", "root", "kind", "caused_by", "other_profile_id")
+    ),
 }
 
 

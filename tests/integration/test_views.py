@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from schemas.catalog import Catalog
+from schemas.catalog import Catalog, releases
+from schemas.codec import encode
 from sinks.clickhouse.chunk import ChunkWriter, Span
 from sinks.clickhouse.embedded import EmbeddedWarehouse
 from sinks.clickhouse.landing import TARGETS
@@ -55,9 +56,11 @@ class World:
         value = framed("sessions", session_id=session_id, **bounds, **changes)
         self.land("sessions", value, partition=partition)
 
-    def belongs(self, identifier: str, profile_id: str, own: str, *, partition: int = 0) -> None:
-        value = framed("identities", identifier=identifier, profile_id=profile_id, own_profile_id=own)
-        self.land("identities", value, partition=partition)
+    def belongs(
+        self, identifier: str, profile_id: str, own: str, *, partition: int = 0, kind: str = "created"
+    ) -> None:
+        record = {"identifier": identifier, "profile_id": profile_id, "own_profile_id": own, "kind": kind}
+        self.land("identities", framed("identities", **record), partition=partition)
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.client.query(sql).result_rows]
@@ -122,6 +125,43 @@ def test_history_follows_the_last_word_on_an_identifier(world: World) -> None:
         for view in ("touchpoints", "sessions", "carts", "actions"):
             assert world.ask(f"SELECT profile_id FROM current_{view}") == [(today,)]
         assert world.ask("SELECT profile_id FROM profiles") == [(today,)]
+
+
+@pytest.mark.parametrize("kind", ["refused", "blocked", "shared"])
+def test_what_places_nothing_moves_nothing(world: World, kind: str) -> None:
+    """A refusal, a block or a shared device is told about an identifier, whatever profile it names."""
+    world.touch("m1", profile_id="b")
+    world.belongs("user_id:1", "a", own="a")
+    world.belongs("email:x", "a", own="b", kind="merged")
+    world.belongs("email:x", "z", own="b", kind=kind)
+    world.belongs("phone:5", "z", own="z", kind=kind)
+    assert world.ask("SELECT * EXCEPT (last_offset, root) FROM current_identities ORDER BY identifier") == [
+        ("email:x", "a", "b"),
+        ("user_id:1", "a", "a"),
+    ]
+    assert world.ask("SELECT * FROM former_profiles") == [("b", "a")]
+    assert world.ask("SELECT profile_id, identifiers FROM profiles") == [("a", ["email:x", "user_id:1"])]
+
+
+@pytest.mark.parametrize("kind", ["released", "split"])
+def test_what_places_an_identifier_moves_it(world: World, kind: str) -> None:
+    """Given back or taken out, it belongs where its last record says, and takes its history along."""
+    world.touch("m1", profile_id="b")
+    world.belongs("email:x", "a", own="b", kind="merged")
+    world.belongs("email:x", "b", own="b", kind=kind)
+    assert world.ask("SELECT profile_id, identifiers FROM profiles") == [("b", ["email:x"])]
+
+
+def test_records_of_the_first_release_still_land(world: World) -> None:
+    """A record written before causes were kept has a place and no rule, beside those that have one."""
+    record = {
+        "identifier": "email:x", "profile_id": "a", "own_profile_id": "b", "root": "user_id:1", "kind": "stitched",
+        "caused_by": "m1", "decided_at": AT_MS,
+    }  # fmt: skip
+    with_cause = framed("identities", linked_to="email:x", rule="seen together", linked_at=AT_MS)
+    world.land("identities", encode(releases()["0.1.0"]["identities"][0], record), with_cause)
+    asked = "SELECT identifier, linked_to, rule, toUnixTimestamp64Milli(linked_at) FROM identities ORDER BY identifier"
+    assert world.ask(asked) == [("email:x", None, "", None), ("user_id:1", "email:x", "seen together", AT_MS)]
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from tests.oracle.landed import (
 )
 
 Rows = list[dict[str, Any]]
-UNPLACED = ("refused", "shared", "blocked")
-"""What says of an identifier whose it is not."""
+PLACING = frozenset({"created", "stitched", "merged", "released", "split"})
+"""Kinds of `identities` that say where an identifier belongs; the others move nothing."""
 
 
 def landed_from(written: Iterable[tuple[str, bytes]], *, may_repeat: bool) -> Landed:
@@ -45,7 +45,7 @@ def landed_from(written: Iterable[tuple[str, bytes]], *, may_repeat: bool) -> La
 
 def _profiles_today(identities: Rows) -> dict[str, str]:
     """Own profile id of an identifier to that of its root: the last record of an identifier holds."""
-    return {row["own_profile_id"]: row["profile_id"] for row in identities if row["kind"] not in UNPLACED}
+    return {row["own_profile_id"]: row["profile_id"] for row in identities if row["kind"] in PLACING}
 
 
 def _today(profiles: dict[str, str], row: dict[str, Any]) -> str:
@@ -68,7 +68,7 @@ def _touchpoints(
     rows: dict[str, Rows], sessions: list[LandedSession], gone: dict[str, str | None], *, may_repeat: bool
 ) -> list[LandedTouchpoint]:
     """Whose each one is, its identifier says. Where it has left the person of then, its time says of which session."""
-    owners = {row["identifier"]: row["profile_id"] for row in rows[IDENTITIES] if row["kind"] not in UNPLACED}
+    owners = {row["identifier"]: row["profile_id"] for row in rows[IDENTITIES] if row["kind"] in PLACING}
     by_profile: dict[str, list[LandedSession]] = defaultdict(list)
     for session in sessions:
         by_profile[session.profile].append(session)

@@ -1,12 +1,19 @@
 -- Copies of a touchpoint: the same message_id within a person, sent again by a producer or, after a crash, by us.
+-- Whose a touchpoint is, the identifier says that it was stitched by: its person of today, after merges and splits.
+-- Rows from before it was written have their profile_id alone to go by, which knows of merges.
 -- One stays: the one in time before the late ones, then the first that occurred, then the first that was written.
 -- Copies are rare, so they are looked for by a hash of the message_id alone before persons are compared.
 CREATE OR REPLACE VIEW touchpoints_once AS
 SELECT
     touchpoint.* REPLACE (
-        if(former.profile_id = '', touchpoint.profile_id, former.profile_id) AS profile_id
+        multiIf(
+            owner.profile_id != '', owner.profile_id,
+            former.profile_id != '', former.profile_id,
+            touchpoint.profile_id
+        ) AS profile_id
     )
 FROM touchpoints AS touchpoint
+LEFT ANY JOIN current_identities AS owner ON owner.identifier = touchpoint.identified_by
 LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = touchpoint.profile_id
 WHERE (touchpoint._partition, touchpoint._offset) NOT IN
 (
@@ -17,7 +24,7 @@ WHERE (touchpoint._partition, touchpoint._offset) NOT IN
         SELECT
             arraySort(groupArray((copy.is_late, copy.event_at, copy._partition, copy._offset))) AS copies
         FROM touchpoints AS copy
-        LEFT ANY JOIN former_profiles AS was ON was.former_profile_id = copy.profile_id
+        LEFT ANY JOIN current_identities AS was ON was.identifier = copy.identified_by
         WHERE sipHash64(copy.message_id) IN
         (
             SELECT sipHash64(message_id) FROM touchpoints GROUP BY sipHash64(message_id) HAVING count() > 1

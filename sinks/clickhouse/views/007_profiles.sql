@@ -29,12 +29,7 @@ LEFT JOIN
 LEFT JOIN
 (
     SELECT profile_id, arraySort(groupArray(identifier)) AS identifiers
-    FROM
-    (
-        SELECT identifier, argMax(identities.profile_id, _offset) AS profile_id
-        FROM identities
-        GROUP BY identifier
-    )
+    FROM current_identities
     GROUP BY profile_id
 ) AS belongs ON belongs.profile_id = seen.profile_id
 COMMENT 'One row a person of today: what identifies them, when and where they were seen, what they bought.';

@@ -37,7 +37,8 @@ _SAMPLES: Final[dict[str, dict[str, Any]]] = {
     },
     "identities": {
         "identifier": "user_id:1", "profile_id": "p1", "own_profile_id": "p1", "root": "user_id:1",
-        "kind": "created", "caused_by": "m1", "decided_at": AT_MS,
+        "kind": "created", "caused_by": "m1", "decided_at": AT_MS, "linked_to": None, "other_profile_id": None,
+        "rule": "", "decided_by": None, "reason": None, "linked_at": None,
     },
 }  # fmt: skip
 
