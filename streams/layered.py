@@ -55,6 +55,9 @@ def _schema(section: type[BaseModel], key: str) -> dict[str, Any]:
     return schema
 
 
+BY_NAME = " by name"
+
+
 def _in_words(schema: Mapping[str, Any]) -> str:
     if "const" in schema:
         return f"{schema['const']}, as yet the only one"
@@ -63,7 +66,8 @@ def _in_words(schema: Mapping[str, Any]) -> str:
     if schema["type"] == "array":
         return "a list of names"
     if schema["type"] == "object":
-        return "whole numbers by name"
+        values = schema.get("additionalProperties", {})
+        return (" or ".join(values["enum"]) if "enum" in values else "whole numbers") + BY_NAME
     if "pattern" in schema:
         if schema["default"]:
             return f"text like {schema['default']!r}"
@@ -188,7 +192,7 @@ def _unpacked(text: str, shape: str) -> object:
     """
     if shape == "a list of names":
         return _from_json(text, "[") or [part.strip() for part in text.split(",") if part.strip()]
-    if shape == "whole numbers by name":
+    if shape.endswith(BY_NAME):
         pairs = (part.partition("=") for part in text.split(",") if part.strip())
         return _from_json(text, "{") or {name.strip(): number.strip() for name, _, number in pairs}
     return text

@@ -206,6 +206,20 @@ class Identity(Section):
         default=("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id"),
         description="Identifier types, the strongest first. A person's state lives under the strongest.",
     )
+    limits: dict[IdentifierType, Annotated[int, Field(ge=0)]] = Field(
+        default={"user_id": 1, "loyalty_id": 1, "email": 5, "phone": 5, "device_id": 50, "anonymous_id": 50},
+        description="How many of a type one person has at most; 0: any number. Types not named keep their default.",
+    )
+    on_conflict: dict[IdentifierType, Literal["keep", "move"]] = Field(
+        default={},
+        description="Whose an identifier is that two people use: `keep`, the first one's; `move`, the latest one's.",
+    )
+    shared_profiles: int = Field(
+        default=10,
+        ge=0,
+        description="An identifier that so many people claim within `shared_within_s` is nobody's (a kiosk); 0: never.",
+    )
+    shared_within_s: Seconds = Field(default=86_400, description="See `shared_profiles`; in event time.")
 
 
 class Sessions(Section):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from schemas.catalog import Catalog
 from streams.agents.app import Guarantee, Plan, build
 from streams.agents.stores import stores_of
-from streams.core.rules import Rules
+from streams.core.rules import LIMITS, Rules
 from streams.core.step import Step
 from streams.runtime.broker_traits import BrokerTraits, traits_of
 from streams.runtime.commit import TaskTopics
@@ -59,6 +59,10 @@ def rules_of(settings: Settings) -> Rules:
     """The numbers the core decides by."""
     return Rules(
         ranks=settings.identity.ranks,
+        limits={kind: most for kind, most in (LIMITS | settings.identity.limits).items() if most},
+        on_conflict=settings.identity.on_conflict,
+        shared_profiles=settings.identity.shared_profiles,
+        shared_within_ms=settings.identity.shared_within_s * 1000,
         gap_ms=settings.sessions.gap_s * 1000,
         gaps_ms={channel: gap_s * 1000 for channel, gap_s in settings.sessions.gaps_s.items()},
         abandon_after_ms=settings.carts.abandon_after_s * 1000,

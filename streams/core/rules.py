@@ -12,7 +12,7 @@ RANKS: Final = ("user_id", "loyalty_id", "email", "phone", "device_id", "anonymo
 KEEP: Final = "keep"
 MOVE: Final = "move"
 """Whose an identifier is that two people use who cannot be one: the first one's by event time, or the latest one's."""
-LIMITS: Final = {
+LIMITS: Final[dict[str, int]] = {
     "user_id": 1,
     "loyalty_id": 1,
     "email": 5,

@@ -1,9 +1,9 @@
 -- Whose a touchpoint is today is whose its identifier is today, wherever that has gone since.
-ALTER TABLE touchpoints ADD COLUMN IF NOT EXISTS
-    identified_by String COMMENT 'The identifier it was stitched by, type:value: its person of today is this touchpoint\'s.' AFTER is_late;
+ALTER TABLE touchpoints
+    ADD COLUMN IF NOT EXISTS identified_by String COMMENT 'The identifier it was stitched by, type:value: its person of today is this touchpoint\'s.' AFTER is_late;
 
-ALTER TABLE touchpoints_landing ADD COLUMN IF NOT EXISTS
-    `record.Any.identified_by` String COMMENT 'touchpoints.identified_by' AFTER `record.Any.is_late`;
+ALTER TABLE touchpoints_landing
+    ADD COLUMN IF NOT EXISTS `record.Any.identified_by` String COMMENT 'touchpoints.identified_by' AFTER `record.Any.is_late`;
 
 ALTER TABLE touchpoints_landing_to_touchpoints MODIFY QUERY
 SELECT

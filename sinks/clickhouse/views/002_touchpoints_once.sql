@@ -24,13 +24,14 @@ WHERE (touchpoint._partition, touchpoint._offset) NOT IN
         SELECT
             arraySort(groupArray((copy.is_late, copy.event_at, copy._partition, copy._offset))) AS copies
         FROM touchpoints AS copy
-        LEFT ANY JOIN current_identities AS was ON was.identifier = copy.identified_by
+        LEFT ANY JOIN current_identities AS has ON has.identifier = copy.identified_by
+        LEFT ANY JOIN former_profiles AS was ON was.former_profile_id = copy.profile_id
         WHERE sipHash64(copy.message_id) IN
         (
             SELECT sipHash64(message_id) FROM touchpoints GROUP BY sipHash64(message_id) HAVING count() > 1
         )
         GROUP BY
-            if(was.profile_id = '', copy.profile_id, was.profile_id),
+            multiIf(has.profile_id != '', has.profile_id, was.profile_id != '', was.profile_id, copy.profile_id),
             copy.message_id
         HAVING count() > 1
     )

@@ -78,6 +78,10 @@ def test_every_rule_can_be_set() -> None:
     """No rule of the core is deaf to the settings: each differs once its setting does."""
     changed = {
         "THROUGHLINE_IDENTITY_RANKS": "email,user_id",
+        "THROUGHLINE_IDENTITY_LIMITS": "email=2,phone=0",
+        "THROUGHLINE_IDENTITY_ON_CONFLICT": "email=move",
+        "THROUGHLINE_IDENTITY_SHARED_PROFILES": "20",
+        "THROUGHLINE_IDENTITY_SHARED_WITHIN_S": "60",
         "THROUGHLINE_SESSIONS_GAP_S": "1",
         "THROUGHLINE_SESSIONS_GAPS_S": "web=2",
         "THROUGHLINE_CARTS_ABANDON_AFTER_S": "3",
@@ -94,4 +98,5 @@ def test_every_rule_can_be_set() -> None:
     rules, default = rules_of(load(None, changed)), Rules()
     deaf = [f.name for f in dataclasses.fields(Rules) if getattr(rules, f.name) == getattr(default, f.name)]
     assert deaf == []
+    assert (rules.limits["user_id"], rules.limits["email"], "phone" in rules.limits) == (1, 2, False)
     assert (rules.gaps_ms, rules.abandon_after_ms, rules.expires_ms) == ({"web": 2000}, 3000, 7000)

@@ -49,6 +49,7 @@ def framed(subject: str, **changes: Any) -> bytes:
     sample = _SAMPLES.get(subject) or {
         **touchpoint(channel=subject.rpartition(".")[2]),
         "profile_id": "p1", "session_id": "s1", "stitched_at": AT_MS, "is_late": False,
+        "identified_by": "",
     }  # fmt: skip
     return _encoded(schema_id, {**sample, **changes})
 

@@ -15,7 +15,8 @@ SQL = {migration.name: migration.sql for migration in migrations()}
 TABLES = {name: sql for name, sql in SQL.items() if f"\nCREATE TABLE IF NOT EXISTS {name}\n" in f"\n{sql}"}
 COLUMN = re.compile(r"^    (`[^`]+`|\w+) .*?(?:COMMENT '((?:[^'\\]|\\.)+)')?,?$", re.M)
 ADDED = re.compile(
-    r"^    ADD COLUMN IF NOT EXISTS (\w+) .*?(?:COMMENT '((?:[^'\\]|\\.)+)')? AFTER (\w+)[,;]?$", re.M
+    r"^    ADD COLUMN IF NOT EXISTS (`[^`]+`|\w+) .*?(?:COMMENT '((?:[^'\\]|\\.)+)')? AFTER (`[^`]+`|\w+)[,;]?$",
+    re.M,
 )
 
 
@@ -24,9 +25,12 @@ def columns(table: str) -> dict[str, str]:
     body = SQL[table].split("\n(\n")[1].split("\n)\n")[0]
     found = [(name.strip("`"), comment) for name, comment in COLUMN.findall(body)]
     for sql in SQL.values():
-        if f"ALTER TABLE {table}\n" in sql:
-            for name, comment, before in ADDED.findall(sql):
-                found.insert(1 + [known for known, _ in found].index(before), (name, comment))
+        for statement in sql.split(";\n"):
+            if f"ALTER TABLE {table}\n" not in statement:
+                continue
+            for name, comment, before in ADDED.findall(statement):
+                place = 1 + [known for known, _ in found].index(before.strip("`"))
+                found.insert(place, (name.strip("`"), comment))
     return dict(found)
 
 
@@ -53,7 +57,7 @@ def test_landing_table_fills_every_column() -> None:
     landing = {name.removeprefix(MIXED_PREFIX) for name in columns("touchpoints_landing")}
     assert set(columns("touchpoints")) - landing == {"event_at"}
     for name in landing:
-        assert f"`{MIXED_PREFIX}{name}` AS {name}" in SQL["touchpoints_landing"]
+        assert f"`{MIXED_PREFIX}{name}` AS {name}" in SQL["identified_by"]
 
 
 def test_every_column_has_a_comment() -> None:
