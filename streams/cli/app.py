@@ -27,6 +27,7 @@ COMMANDS = (
     "importing",
     "simulate",
     "query",
+    "explain",
     "topics",
     "warehouse",
     "schemas",

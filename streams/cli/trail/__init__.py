@@ -1,0 +1,1 @@
+"""Why an identifier belongs to whom: asked of the warehouse, put together, shown."""

@@ -1,0 +1,1 @@
+"""Why an identifier belongs to whom, from rows alone."""
