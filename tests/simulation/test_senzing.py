@@ -33,8 +33,8 @@ A number that is only a part (the last digits of a social security number), or o
 who it may be, not who it is: that is no identifier.
 """
 RANKS = (*GOVERNMENT, "email", "phone", "record")
-"""An e-mail address and a phone are somebody's too, though a person has several; a home phone is a household's, so it is
-no identifier. Nor is what relatives, neighbours and namesakes share: name, address, date of birth, employer.
+"""An e-mail address and a phone are somebody's too, though a person has several; a home phone is a household's, so
+it is no identifier. Nor is what relatives, neighbours and namesakes share: name, address, date of birth, employer.
 `record` is the source's own key, so that a record with nothing else is somebody as well.
 """
 RULES = Rules(ranks=RANKS, limits={**dict.fromkeys(GOVERNMENT, 1), "email": 5, "phone": 5})
