@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -17,11 +18,14 @@ from tests.simulation.log import Log
 class Feed:
     """Appends records to the log; a share of the messages has no key or another partitioner's partition."""
 
-    def __init__(self, log: Log, partitions: int, *, strays: float, seed: int) -> None:
+    def __init__(
+        self, log: Log, partitions: int, *, strays: float, seed: int, ranks: Sequence[str] = RANKS
+    ) -> None:
         self._log = log
         self._partitions = partitions
         self._strays = strays
         self._seed = seed
+        self._ranks = ranks
 
     def put(self, record: Touchpoint | Tick) -> None:
         """One touchpoint, or one tick everywhere."""
@@ -39,7 +43,7 @@ class Feed:
                 )
 
     def _touchpoint(self, touchpoint: Touchpoint) -> None:
-        key: bytes | None = key_of(touchpoint).encode()
+        key: bytes | None = key_of(touchpoint, self._ranks).encode()
         # By message, not by record: copies of a message that took different partitions would have no order.
         luck = Random(f"{self._seed} {touchpoint.message_id}")
         partition = murmur2(key or b"") % self._partitions
@@ -55,9 +59,9 @@ class Feed:
         )
 
 
-def key_of(touchpoint: Touchpoint) -> str:
+def key_of(touchpoint: Touchpoint, ranks: Sequence[str] = RANKS) -> str:
     """`type:value` of the highest-ranked identifier as the producer has it, usable or not."""
-    type_ = min(touchpoint.identifiers, key=RANKS.index)
+    type_ = min(touchpoint.identifiers, key=ranks.index)
     return f"{type_}:{touchpoint.identifiers[type_]}"
 
 
