@@ -84,7 +84,8 @@ def _rows(bootstrap: str, stream: Stream, scratch: Path) -> list[Row]:
     people = shop_day(_DELAY_PEOPLE)
     rate = 0.5e6 / exact.touchpoint_us
     delay = min(
-        (_delay(bootstrap, people, rate, logs=scratch) for _ in range(_DELAY_RUNS)), key=lambda delay: delay.p99_ms
+        (_delay(bootstrap, people, rate, logs=scratch) for _ in range(_DELAY_RUNS)),
+        key=lambda delay: delay.p99_ms,
     )
     return [
         Row("at least once, CPU a touchpoint", least.touchpoint_us),
@@ -102,7 +103,8 @@ def _rows(bootstrap: str, stream: Stream, scratch: Path) -> list[Row]:
 
 
 def _note(stream: Stream) -> str:
-    return f"{len(stream.records):,} touchpoints, {PARTITIONS} partitions, default batches; the best of several runs each"
+    size = f"{len(stream.records):,} touchpoints, {PARTITIONS} partitions"
+    return f"{size}, default batches; the best of several runs each"
 
 
 def _best(runs: Sequence[tuple[object, Cost]], name: object) -> Cost:
