@@ -20,6 +20,7 @@ COMPILED = (
     "streams/core/identifier.py",
     "streams/core/identity.py",
     "streams/core/journal.py",
+    "streams/core/normalise.py",
     "streams/core/outputs.py",
     "streams/core/profile.py",
     "streams/core/sessions.py",

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from schemas.catalog import Catalog
 from streams.agents.app import Guarantee, Plan, build
+from streams.agents.rules import rules_of
 from streams.agents.stores import stores_of
-from streams.core.rules import Rules
 from streams.core.step import Step
 from streams.runtime.broker_traits import BrokerTraits, traits_of
 from streams.runtime.commit import TaskTopics
@@ -19,7 +19,7 @@ from streams.runtime.topics import CHANGELOG, DEAD_LETTERS, INBOX, INPUTS, refus
 from streams.runtime.worker import Stopping, run, set_up_logging
 from streams.settings import Settings
 
-__all__ = ["NoTransactions", "guarantee_of", "plan_of", "rules_of", "start_worker"]
+__all__ = ["NoTransactions", "guarantee_of", "plan_of", "start_worker"]
 
 
 class NoTransactions(ValueError):
@@ -53,25 +53,6 @@ def guarantee_of(asked: str, traits: BrokerTraits) -> Guarantee:
             "Kafka (throughline kafka start), or leave it at auto"
         )
     return "exactly_once" if traits.has_transactions and asked != "at_least_once" else "at_least_once"
-
-
-def rules_of(settings: Settings) -> Rules:
-    """The numbers the core decides by."""
-    return Rules(
-        ranks=settings.identity.ranks,
-        gap_ms=settings.sessions.gap_s * 1000,
-        gaps_ms={channel: gap_s * 1000 for channel, gap_s in settings.sessions.gaps_s.items()},
-        abandon_after_ms=settings.carts.abandon_after_s * 1000,
-        recovery_ms=settings.carts.recovery_s * 1000,
-        most_touchpoints=settings.sessions.most_touchpoints,
-        most_cart_entries=settings.carts.most_entries,
-        timer_lateness_ms=settings.actions.timer_lateness_s * 1000,
-        max_action_age_ms=settings.actions.max_age_s * 1000,
-        expires_ms=settings.actions.expires_s * 1000,
-        action_channels=settings.actions.channels,
-        max_record_bytes=settings.kafka.max_record_bytes,
-        is_replay=settings.worker.clock == "replay",
-    )
 
 
 def engine_factory(settings: Settings) -> EngineFactory:

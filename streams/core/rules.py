@@ -15,9 +15,15 @@ ROUNDS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Every duration in milliseconds; `gaps_ms` overrides the session gap by channel name."""
+    """Every duration in milliseconds; `gaps_ms` overrides the session gap by channel name.
+
+    What `default_region`, `drop_plus_tags` (domains) and `blocked` (entries) mean is in `normalise.py`.
+    """
 
     ranks: tuple[str, ...] = RANKS
+    default_region: str = ""
+    drop_plus_tags: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
     gap_ms: int = HOUR_MS // 2
     gaps_ms: Mapping[str, int] = field(default_factory=dict)
     abandon_after_ms: int = HOUR_MS // 2

@@ -31,9 +31,15 @@ CHANNELS = (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Durations in ms; `is_replay`: `received_at` bounds the arrival, as where history is imported."""
+    """Durations in ms; `is_replay`: `received_at` bounds the arrival, as where history is imported.
+
+    `drop_plus_tags` are domains (`*`: every one), `blocked` are `value`, `type:value` or `type:pattern`.
+    """
 
     ranks: tuple[str, ...] = RANKS
+    default_region: str = ""
+    drop_plus_tags: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
     gap_ms: int = 30 * MINUTE_MS
     gaps_ms: Mapping[str, int] = field(default_factory=dict)
     abandon_after_ms: int = 30 * MINUTE_MS

@@ -95,6 +95,9 @@ def core_rules(rules: OracleRules) -> Rules:
     """The same numbers for the core."""
     return Rules(
         ranks=rules.ranks,
+        default_region=rules.default_region,
+        drop_plus_tags=rules.drop_plus_tags,
+        blocked=rules.blocked,
         gap_ms=rules.gap_ms,
         gaps_ms=rules.gaps_ms,
         abandon_after_ms=rules.abandon_after_ms,
