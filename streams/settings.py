@@ -6,12 +6,13 @@ what a room does with a value, and opens nothing but the file it is given.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
 from schemas.catalog import CHANNELS
 from streams.layered import Layers, SettingsError, Source, allowed, did_you_mean, sections_of
@@ -46,6 +47,39 @@ def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
     if twice:
         raise ValueError(f"each name once, but {', '.join(twice)} stands there more than once")
     return names
+
+
+def _known_region(region: str) -> str:
+    # Here and below: both modules bring large tables along, which commands without such a setting do not need.
+    from phonenumbers import SUPPORTED_REGIONS
+
+    if region and region not in SUPPORTED_REGIONS:
+        hint = (
+            ", did you mean GB?"
+            if region.upper() == "UK"
+            else did_you_mean(region.upper(), SUPPORTED_REGIONS)
+        )
+        raise ValueError(
+            f"{region!r} is no region{hint}; write two capital letters of ISO 3166, like DE, GB or US"
+        )
+    return region
+
+
+def _domains(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name != "*" and not re.fullmatch(r"[^\s@*.]+(\.[^\s@*.]+)+", name):
+            raise ValueError(f"{name!r} is no domain; write it like gmail.com, or * alone for every domain")
+    return names
+
+
+def _blocked_entries(entries: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    from streams.core.normalise import checked
+
+    # Without ranks it is they that are wrong.
+    if "ranks" in info.data:
+        for entry in entries:
+            checked(entry, info.data["ranks"])
+    return entries
 
 
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$")]
@@ -206,6 +240,7 @@ class Identity(Section):
         default=("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id"),
         description="Identifier types, the strongest first. A person's state lives under the strongest.",
     )
+<<<<<<< HEAD
     limits: dict[IdentifierType, Annotated[int, Field(ge=0)]] = Field(
         default={"user_id": 1, "loyalty_id": 1, "email": 5, "phone": 5, "device_id": 50, "anonymous_id": 50},
         description="How many of a type one person has at most; 0: any number. Types not named keep their default.",
@@ -220,6 +255,21 @@ class Identity(Section):
         description="An identifier that so many people claim within `shared_within_s` is nobody's (a kiosk); 0: never.",
     )
     shared_within_s: Seconds = Field(default=86_400, description="See `shared_profiles`; in event time.")
+=======
+    default_region: Annotated[str, AfterValidator(_known_region)] = Field(
+        default="",
+        description="Region, like DE, of phone numbers without + or 00; empty: such numbers stay as they are written.",
+    )
+    drop_plus_tags: Annotated[tuple[str, ...], AfterValidator(_domains)] = Field(
+        default=(),
+        description="Domains where `ann+shop@` is the address `ann@`; `*` alone: all of them.",
+    )
+    blocked: Annotated[tuple[str, ...], AfterValidator(_blocked_entries)] = Field(
+        default=(),
+        description="What identifies nobody, beside `null`, `test` and their like: `value`, `type:value` or "
+        "`type:pattern` with * and ?.",
+    )
+>>>>>>> 0f9a0ffeffb6f07c1a8292565ce8de36be570b9d
 
 
 class Sessions(Section):

@@ -7,8 +7,12 @@ from dataclasses import replace
 
 from schemas.catalog import Catalog
 from streams.agents.app import Guarantee, Plan, build
+from streams.agents.rules import rules_of
 from streams.agents.stores import stores_of
+<<<<<<< HEAD
 from streams.core.rules import LIMITS, Rules
+=======
+>>>>>>> 0f9a0ffeffb6f07c1a8292565ce8de36be570b9d
 from streams.core.step import Step
 from streams.runtime.broker_traits import BrokerTraits, traits_of
 from streams.runtime.commit import TaskTopics
@@ -19,7 +23,7 @@ from streams.runtime.topics import CHANGELOG, DEAD_LETTERS, INBOX, INPUTS, refus
 from streams.runtime.worker import Stopping, run, set_up_logging
 from streams.settings import Settings
 
-__all__ = ["NoTransactions", "guarantee_of", "plan_of", "rules_of", "start_worker"]
+__all__ = ["NoTransactions", "guarantee_of", "plan_of", "start_worker"]
 
 
 class NoTransactions(ValueError):
@@ -55,6 +59,7 @@ def guarantee_of(asked: str, traits: BrokerTraits) -> Guarantee:
     return "exactly_once" if traits.has_transactions and asked != "at_least_once" else "at_least_once"
 
 
+<<<<<<< HEAD
 def rules_of(settings: Settings) -> Rules:
     """The numbers the core decides by."""
     return Rules(
@@ -78,6 +83,8 @@ def rules_of(settings: Settings) -> Rules:
     )
 
 
+=======
+>>>>>>> 0f9a0ffeffb6f07c1a8292565ce8de36be570b9d
 def engine_factory(settings: Settings) -> EngineFactory:
     """Makes the core of a task; schemas are read once a worker."""
     rules = rules_of(settings)

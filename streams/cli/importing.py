@@ -122,6 +122,7 @@ def _write(
     rejects: Path | None,
     max_rejects: int | None,
 ) -> Summary:
+    from streams.agents.rules import rules_of
     from streams.importer.feeding import Feeder
     from streams.importer.importing import import_files
     from streams.importer.rejects import Rejects
@@ -137,7 +138,7 @@ def _write(
             rejects=Rejects(rejects, limit=max_rejects),
             progress=progress,
             limit=limit,
-            ranks=settings.identity.ranks,
+            rules=rules_of(settings),
         )
 
 

@@ -148,6 +148,7 @@ def _import(
     rejects: Path | None,
     is_shown: bool,
 ) -> dict[str, Any]:
+    from streams.agents.rules import rules_of
     from streams.cli.importing import failures, progress_bar
     from streams.importer.importing import import_files
 
@@ -157,7 +158,7 @@ def _import(
         try:
             summary = import_files(
                 files, mapping, feeder, order=order, rejects=rejects,  # type: ignore[arg-type] # checked by the caller
-                progress=progress, limit=limit, ranks=settings.identity.ranks,
+                progress=progress, limit=limit, rules=rules_of(settings),
             )  # fmt: skip
         finally:
             feeder.close()

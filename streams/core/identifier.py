@@ -1,25 +1,18 @@
-"""Identifiers: which values identify, how they are written, which of two ranks first, where one lives.
+"""Identifiers: which a touchpoint has, which of two ranks first, where one lives.
 
-Owns normalisation, blocked values, order and partition of an identifier; must not know profiles or records.
+Owns order and partition of an identifier; must not know how values are written, profiles or records.
 An identifier is the string `type:value`, normalised, the same string everywhere (keys, state, outputs).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from mypy_extensions import i64
 
-BLOCKED: Final = frozenset({"", "null", "undefined", "nan", "none", "-1", "0", "anonymous", "guest", "n/a"})
+from streams.core.normalise import Normaliser
+from streams.core.rules import Rules
+
 MEMO_LIMIT: Final = 10_000
-
-
-def normalise(kind: str, value: str) -> str | None:
-    """The identifier `kind:value`, or None when the value identifies nobody."""
-    value = value.strip()
-    folded = value.lower()
-    if folded in BLOCKED or not folded.strip("0-") or "\0" in value:
-        return None
-    return f"{kind}:{folded if kind == 'email' else value}"
 
 
 def murmur2(key: bytes) -> int:
@@ -43,15 +36,17 @@ def murmur2(key: bytes) -> int:
 
 
 class Identifiers:
-    """Order and home of identifiers under one ranking and one partition count; remembers what it worked out."""
+    """Order and home of identifiers under one set of rules and one partition count; remembers what it worked out."""
 
-    __slots__ = ("_homes", "_partitions", "_ranks", "_sets")
+    __slots__ = ("_blocked", "_homes", "_normaliser", "_partitions", "_ranks", "_sets")
 
-    def __init__(self, ranks: Iterable[str], partitions: int) -> None:
-        self._ranks = {kind: rank for rank, kind in enumerate(ranks)}
+    def __init__(self, rules: Rules, partitions: int) -> None:
+        self._ranks = {kind: rank for rank, kind in enumerate(rules.ranks)}
+        self._normaliser = Normaliser(rules)
         self._partitions = partitions
         self._homes: dict[str, int] = {}
         self._sets: dict[bytes, tuple[str, ...]] = {}
+        self._blocked: dict[bytes, tuple[str, ...]] = {}
 
     def order(self, identifier: str) -> tuple[int, str]:
         """Sort key: the lower of two is the root."""
@@ -70,11 +65,26 @@ class Identifiers:
         """The answer `usable` gave for this encoded map, if it is remembered."""
         return self._sets.get(raw)
 
+    def blocked(self, raw: bytes) -> tuple[str, ...]:
+        """Types whose values in this encoded map identify nobody; `known` or `usable` has just been asked about it."""
+        return self._blocked.get(raw, ())
+
     def usable(self, values: Mapping[str, str], raw: bytes) -> tuple[str, ...]:
         """Identifiers of a touchpoint, lowest first; `raw` is the map as encoded, the key to remember it by."""
-        found = {normalise(kind, value) for kind, value in values.items() if kind in self._ranks}
-        identifiers = tuple(sorted((i for i in found if i), key=self.order))
+        found: list[str] = []
+        blocked: list[str] = []
+        for kind, value in values.items():
+            if kind in self._ranks:
+                identifier = self._normaliser.identifier(kind, value)
+                if identifier is None:
+                    blocked.append(kind)
+                else:
+                    found.append(identifier)
+        identifiers = tuple(sorted(found, key=self.order))
         if len(self._sets) >= MEMO_LIMIT:
             self._sets.clear()
+            self._blocked.clear()
         self._sets[raw] = identifiers
+        if blocked:
+            self._blocked[raw] = tuple(blocked)
         return identifiers

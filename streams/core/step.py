@@ -51,7 +51,7 @@ class Effects:
     """What a batch does: records by output topic (to the task's own partition), messages by inbox partition, state.
 
     `counts` are touchpoints, forwarded, duplicates, late, excess (of a profile with too many), clamped, messages,
-    fired, held and actions of this batch.
+    fired, held and actions of this batch, and `blocked:<type>`, identifiers that identify nobody.
     """
 
     outputs: dict[str, Sequence[Output]] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Step:
         self._partitions = partitions
         self._rules = rules
         self._store = store
-        self._identifiers = Identifiers(rules.ranks, partitions)
+        self._identifiers = Identifiers(rules, partitions)
         self._reader = Reader(catalog, self._identifiers, rules)
         self._stitching = Stitching(stitched_ids(catalog))
         self._actors = Actors(store)
@@ -195,7 +195,9 @@ class Step:
             touchpoint = self._reader.read(record.value, record.timestamp)
         except CodecError as error:
             self._effects.dead.append(Dead(record, error.reason, error.detail))
+            self._count_blocked()
             return
+        self._count_blocked()
         if touchpoint.was_clamped:
             self._count("clamped")
         self._arrivals.add(Arrival(touchpoint.identifiers[0], touchpoint, record, None))
@@ -395,8 +397,14 @@ class Step:
         key = str(message.sender) if isinstance(message, Clock) else message.to
         self._effects.inbox.setdefault(partition, []).append((key.encode(), encode(message)))
 
-    def _count(self, name: str, by: int = 1) -> None:
-        self._effects.counts[name] = self._effects.counts.get(name, 0) + by
+    def _count_blocked(self) -> None:
+        """What of the record just read identifies nobody; where it first came in, not where it is forwarded to."""
+        for kind in self._reader.blocked:
+            self._count("blocked", label=kind)
+
+    def _count(self, name: str, by: int = 1, *, label: str = "") -> None:
+        counted = f"{name}:{label}" if label else name
+        self._effects.counts[counted] = self._effects.counts.get(counted, 0) + by
 
 
 def _cause(touchpoint: Touchpoint, through: str) -> Cause:

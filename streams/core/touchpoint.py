@@ -91,20 +91,25 @@ class Touchpoint:
 
 
 class Reader:
-    """Reads records under one catalog and one set of rules."""
+    """Reads records under one catalog and one set of rules.
 
-    __slots__ = ("_catalog", "_channels", "_identifiers", "_is_replay", "_max_bytes")
+    `blocked` are the types of identifiers that were left out of the record read last, because they identify nobody.
+    """
+
+    __slots__ = ("_catalog", "_channels", "_identifiers", "_is_replay", "_max_bytes", "blocked")
 
     def __init__(self, catalog: Catalog, identifiers: Identifiers, rules: Rules) -> None:
         self._catalog = catalog
         self._identifiers = identifiers
         self._is_replay = rules.is_replay
         self._max_bytes = rules.max_record_bytes
+        self.blocked: tuple[str, ...] = ()
         current = {schema_id: catalog.channel_of(schema_id) for schema_id in catalog.ids()}
         self._channels = {frame(at, b""): channel for at, channel in current.items() if channel is not None}
 
     def read(self, value: bytes | None, timestamp_ms: int) -> Touchpoint:
         """The touchpoint of a record's value; raises CodecError with the dead letter's reason."""
+        self.blocked = ()
         if value is not None and len(value) > self._max_bytes:
             raise CodecError(Reason.TOO_LARGE, f"{len(value)} bytes, more than {self._max_bytes}")
         sent_as = self._channels.get(value[:5]) if value is not None else None
@@ -122,6 +127,7 @@ class Reader:
         identifiers = self._identifiers.known(raw)
         if identifiers is None:
             identifiers = self._identifiers.usable(read_identifiers(raw), raw)
+        self.blocked = self._identifiers.blocked(raw)
         if not identifiers:
             raise CodecError(Reason.NO_IDENTIFIER, "no identifier that says who it was")
         kind = COMMERCE_OF.get(event)

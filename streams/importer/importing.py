@@ -20,11 +20,12 @@ import msgspec
 
 from schemas.catalog import CHANNELS
 from schemas.codec import encode_touchpoint
+from streams.core.rules import Rules
 from streams.importer.mapping import Mapping, load
 from streams.importer.ordering import Timed, in_time_order
 from streams.importer.reading import Table, open_table, require_columns
 from streams.importer.rejects import OnReject, Reason, Reject, Rejects
-from streams.importer.touchpoints import RANKS, Binding, Counts, Touchpoint, read_touchpoints
+from streams.importer.touchpoints import Binding, Counts, Touchpoint, read_touchpoints
 
 #: `event`: by when it happened; `arrival`: by when it was received, with the lateness it had; `file`: as it stands.
 Order = Literal["event", "arrival", "file"]
@@ -72,7 +73,7 @@ def import_files(
     rejects: Rejects | Path | None = None,
     progress: Progress | None = None,
     limit: int | None = None,
-    ranks: Sequence[str] = RANKS,
+    rules: Rules | None = None,
     finish: bool = True,
 ) -> Summary:
     """Write the touchpoints of the files and, with `finish`, the closing ticks.
@@ -81,7 +82,7 @@ def import_files(
     """
     with rejects if isinstance(rejects, Rejects) else Rejects(rejects) as rejected:
         job = _Job(
-            files, mapping, order=order, on_reject=rejected.add, progress=progress, limit=limit, ranks=ranks
+            files, mapping, order=order, on_reject=rejected.add, progress=progress, limit=limit, rules=rules
         )
         records = job.records()
         if order == "file":
@@ -126,7 +127,7 @@ class _Job:
         on_reject: OnReject,
         progress: Progress | None = None,
         limit: int | None = None,
-        ranks: Sequence[str] = RANKS,
+        rules: Rules | None = None,
     ) -> None:
         self._mapping = load(mapping) if isinstance(mapping, Path) else mapping
         named = self._mapping.columns()
@@ -136,7 +137,7 @@ class _Job:
         self._on_reject = on_reject
         self._progress = progress
         self._limit = limit
-        self._ranks = tuple(ranks)
+        self._rules = rules or Rules()
         self._counts = Counts()
         self._by_event: Counter[str] = Counter()
         self._first_ms: int | None = None
@@ -150,7 +151,7 @@ class _Job:
         total = sum(table.size_bytes for table in self._tables)
         done = 0
         for table in self._tables:
-            binding = Binding(self._mapping, table, ranks=self._ranks)
+            binding = Binding(self._mapping, table, rules=self._rules)
             rows = read_touchpoints(table, binding, self._on_reject, counts=self._counts, limit=self._limit)
             for number, touchpoint in enumerate(rows):
                 if self._progress is not None and number % _ROWS_PER_REPORT == 0:

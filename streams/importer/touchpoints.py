@@ -6,7 +6,7 @@ milliseconds, with the channel's own fields and `properties` beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from xxhash import xxh3_128_hexdigest
 
 from schemas.catalog import CHANNELS
 from schemas.layout import OWN_FIELDS, Kind
-from streams.core.identifier import normalise
+from streams.core.normalise import Normaliser
+from streams.core.rules import Rules
 from streams.importer.lookup import Texts, column_of, text_of, text_or_none
 from streams.importer.mapping import Event, Item, Mapping
 from streams.importer.reading import Table, read_rows
@@ -23,7 +24,6 @@ from streams.importer.values import micros_reader, read_quantity, share, time_re
 
 Fields = dict[str, Any]
 
-RANKS = ("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id")
 _REMEMBERED = 100_000
 
 
@@ -57,7 +57,7 @@ class Counts:
 class Binding:
     """A mapping with its columns looked up in one table."""
 
-    def __init__(self, mapping: Mapping, table: Table, *, ranks: Iterable[str] = RANKS) -> None:
+    def __init__(self, mapping: Mapping, table: Table, *, rules: Rules) -> None:
         index = {name: place for place, name in enumerate(table.columns)}
         self._content = table.content
         self._nulls = frozenset(mapping.file.nulls)
@@ -67,7 +67,7 @@ class Binding:
         self._read_time = read_time
         self._occurred = column_of(mapping.time.column, index)
         self._received = column_of(mapping.time.received, index) if mapping.time.received else None
-        self._identify = _identities(mapping, index, ranks=ranks)
+        self._identify = _identities(mapping, index, rules=rules)
         self._message_id = text_or_none(mapping.message_id.value(), index)
         self._is_distinct = mapping.message_id.duplicates == "distinct"
         self._read_micros = micros_reader(mapping.money.factor)
@@ -284,10 +284,11 @@ def _events(mapped: Event, index: dict[str, int]) -> Callable[[Texts], tuple[str
 
 
 def _identities(
-    mapping: Mapping, index: dict[str, int], *, ranks: Iterable[str]
+    mapping: Mapping, index: dict[str, int], *, rules: Rules
 ) -> Callable[[Texts], tuple[dict[str, str], bytes]]:
     """A function from a row to its identifiers and the key: the highest-ranked of those that identify."""
-    order = [kind for kind in ranks if kind in mapping.identifiers]
+    order = [kind for kind in rules.ranks if kind in mapping.identifiers]
+    normaliser = Normaliser(rules)
     getters = [(kind, text_of(mapping.identifiers[kind], index)) for kind in order]
     getters += [
         (kind, text_of(value, index)) for kind, value in mapping.identifiers.items() if kind not in order
@@ -299,7 +300,7 @@ def _identities(
         found = known.get(texts)
         if found is None:
             identifiers = {kind: text for (kind, _), text in zip(getters, texts, strict=True) if text}
-            usable = (normalise(kind, identifiers[kind]) for kind in order if kind in identifiers)
+            usable = (normaliser.identifier(kind, identifiers[kind]) for kind in order if kind in identifiers)
             key = next((identifier for identifier in usable if identifier), None)
             if key is None:
                 raise RowRejected(Reason.IDENTIFIER, f"none identifies: {identifiers}")

@@ -66,7 +66,7 @@ class Effects(Protocol):
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What happened, for metrics: a small fixed set of names."""
+        """What happened, for metrics: a small fixed set of names, some with a label after a colon."""
         ...
 
 

@@ -38,6 +38,7 @@ class Name(StrEnum):
     DUPLICATES = "touchpoints_duplicate"
     LATE = "touchpoints_late"
     CLAMPED = "touchpoints_clamped"
+    BLOCKED = "identifiers_blocked"
     MESSAGES = "messages"
     FIRED = "timers_fired"
     HELD = "timers_held"
@@ -116,6 +117,7 @@ METRICS = (
     Metric(Name.DUPLICATES, "counter", "touchpoints that had been processed before"),
     Metric(Name.LATE, "counter", "touchpoints more than 72 h late: landed, in no session"),
     Metric(Name.CLAMPED, "counter", "touchpoints said to have happened after they arrived"),
+    Metric(Name.BLOCKED, "counter", "identifiers left out: placeholders, blocked or too long", ("type",)),
     Metric(Name.MESSAGES, "counter", "messages of other tasks"),
     Metric(Name.FIRED, "counter", "timers that were due and did what they were for"),
     Metric(Name.HELD, "counter", "timers that were due and had to wait: for a merge, or for unread records"),
@@ -145,9 +147,9 @@ METRICS = (
 _COUNTED = {
     "touchpoints": Name.TOUCHPOINTS, "forwarded": Name.FORWARDED, "duplicates": Name.DUPLICATES, "late": Name.LATE,
     "clamped": Name.CLAMPED, "messages": Name.MESSAGES, "fired": Name.FIRED, "held": Name.HELD,
-    "actions": Name.ACTIONS,
+    "actions": Name.ACTIONS, "blocked": Name.BLOCKED,
 }  # fmt: skip
-"""What the core counts and has a metric of its own."""
+"""What the core counts and has a metric of its own; the core writes a label, where there is one, after a colon."""
 
 
 class Metrics:
@@ -209,8 +211,10 @@ class Metrics:
             self._counters[Name.RECORDS].labels(topic).inc(number)
         for kind, number in counts.items():
             self.totals[kind] = self.totals.get(kind, 0) + number
-            known = _COUNTED.get(kind)
-            (self._counters[known] if known else self._counters[Name.COUNTS].labels(kind)).inc(number)
+            name, _, label = kind.partition(":")
+            known = _COUNTED.get(name)
+            counter = self._counters[known] if known else self._counters[Name.COUNTS].labels(kind)
+            (counter.labels(label) if known and label else counter).inc(number)
 
     def dead_letter(self, reason: str) -> None:
         """One dead letter, after its commit."""

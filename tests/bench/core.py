@@ -84,7 +84,7 @@ def _whole(stream: Stream, partitions: int, *, repeats: int) -> tuple[float, flo
 
 def _parts(stream: Stream, *, repeats: int) -> Iterator[Row]:
     """Rows in the order of the step; a name that is indented is part of the row above."""
-    read = Reader(Catalog.embedded(), Identifiers(RULES.ranks, 1), RULES).read
+    read = Reader(Catalog.embedded(), Identifiers(RULES, 1), RULES).read
     touchpoints = [read(record.value, record.arrival_ms) for record in stream.records]
     roots, belongings, _ = _identify(touchpoints)
     whole = _take(touchpoints, roots)
@@ -138,7 +138,7 @@ def _no_garbage() -> Iterator[None]:
 
 
 def _read(stream: Stream) -> float:
-    read = Reader(Catalog.embedded(), Identifiers(RULES.ranks, 1), RULES).read
+    read = Reader(Catalog.embedded(), Identifiers(RULES, 1), RULES).read
     started_s = time.process_time()
     for _, _, value, arrival_ms in stream.records:
         read(value, arrival_ms)

@@ -223,7 +223,12 @@ def test_no_label_names_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             seen.add(family.name.removeprefix(PREFIX))
             for label, value in sample.labels.items():
                 assert known[label](value), sample
-    assert {metric.name for metric in METRICS} - seen == {"counts", "restore_share", "clock_delay_seconds"}
+    assert {metric.name for metric in METRICS} - seen == {
+        "counts",
+        "identifiers_blocked",
+        "restore_share",
+        "clock_delay_seconds",
+    }
     assert {"touchpoints", "touchpoints_forwarded", "dead_letters", "timers_fired"} <= seen
 
 

@@ -35,11 +35,15 @@ class Rules:
     """Durations in ms; `is_replay`: `received_at` bounds the arrival, as where history is imported.
 
     `limits`: how many identifiers of a type one person has at most; `moving`: types that follow their latest user.
+    `drop_plus_tags` are domains (`*`: every one), `blocked` are `value`, `type:value` or `type:pattern`.
     """
 
     ranks: tuple[str, ...] = RANKS
     limits: Mapping[str, int] = field(default_factory=lambda: LIMITS)
     moving: frozenset[str] = frozenset()
+    default_region: str = ""
+    drop_plus_tags: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
     gap_ms: int = 30 * MINUTE_MS
     gaps_ms: Mapping[str, int] = field(default_factory=dict)
     abandon_after_ms: int = 30 * MINUTE_MS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +9,7 @@ from typing import Any
 import xxhash
 
 from tests.oracle.rules import DEFAULT, Rules
-
-NOBODY = frozenset({"", "null", "undefined", "nan", "none", "-1", "0", "anonymous", "guest", "n/a"})
-ZEROS_AND_DASHES = re.compile(r"[0-]+")
+from tests.oracle.values import usable_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +62,12 @@ def items_of(lines: Sequence[Mapping[str, Any]]) -> list[Item]:
     return [Item(line["product_id"], line.get("quantity", 1), line.get("price_micros", 0)) for line in lines]
 
 
-def usable_value(type_: str, value: str) -> str | None:
-    """The identifying value, stripped (e-mail in lower case); None for a value that names nobody."""
-    stripped = value.strip().lower() if type_ == "email" else value.strip()
-    if stripped.lower() in NOBODY or ZEROS_AND_DASHES.fullmatch(stripped):
-        return None
-    return stripped
-
-
 def usable_identifiers(touchpoint: Touchpoint, rules: Rules = DEFAULT) -> tuple[str, ...]:
     """`type:value` of every usable identifier, the primary one first."""
     found = []
     for type_, raw in touchpoint.identifiers.items():
-        value = usable_value(type_, raw)
-        if type_ in rules.ranks and value is not None:
+        value = usable_value(type_, raw, rules) if type_ in rules.ranks else None
+        if value is not None:
             found.append(f"{type_}:{value}")
     return tuple(sorted(found, key=lambda identifier: rank_of(identifier, rules)))
 

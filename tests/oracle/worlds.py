@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 from tests.oracle.rules import CHANNELS, DEFAULT, HOUR_MS, MINUTE_MS, SECOND_MS, Rules
 from tests.oracle.touchpoints import Item, Touchpoint, arrived_ms, is_late, occurred_ms
@@ -26,7 +27,7 @@ EVENTS = (
     "Email Opened",
 )
 POOL = ("user_id", "loyalty_id", "email", "phone", "device_id", "device_id", "anonymous_id", "anonymous_id")
-BLOCKED = ("null", "0", "", "Guest", "00000000-0000-0000-0000-000000000000", " n/a ")
+BLOCKED = ("null", "0", "", "Guest", "00000000-0000-0000-0000-000000000000", " n/a ", "\ufeffNULL")
 TAIL_MS = 73 * HOUR_MS
 """How far behind the last arrival the first of the final ticks is: past every timer and bound."""
 
@@ -66,19 +67,27 @@ def world(seed: int) -> World:
     """The world of this seed; the same seed always gives the same one."""
     rng = Random(seed)
     size = rng.choice([rng.randint(1, 8), rng.randint(2, 25), rng.randint(10, 60)])
-    rules = replace(DEFAULT, limits={})
-    if rng.random() < 0.2:
-        rules = replace(rules, gaps_ms={"store": 2 * HOUR_MS, "email": MINUTE_MS})
+    rules = replace(_rules(rng), **_limits(seed))
     people = _knot(rng) if rng.random() < 0.3 else _people(rng)
     clocks_ms = [START_MS + rng.choice(GAPS_MS) for _ in people]
     originals = []
     for n in range(size):
         who = rng.randrange(len(people))
         clocks_ms[who] += _gap_ms(rng)
-        originals.append(_touchpoint(rng, f"m{n}", clocks_ms[who], identifiers=people[who]))
+        originals.append(_touchpoint(rng, f"m{n}", clocks_ms[who], identifiers=people[who], rules=rules))
     copies = [_copy(rng, rng.choice(originals)) for _ in range(rng.choice([0, 0, 1, 1 + size // 5]))]
     fed = sorted([*originals, *copies], key=lambda t: t.arrival_ms)
     return World(seed, tuple(fed), _ticks_ms(rng, fed), rules)
+
+
+def _limits(seed: int) -> dict[str, Any]:
+    """Half of the worlds know no limits; in the others accounts stay apart, and some types follow their latest user."""
+    rng = Random(f"limits {seed}")
+    style = rng.choice(["none", "none", "keep", "move"])
+    if style == "none":
+        return {"limits": {}}
+    moving = rng.sample([type_ for type_ in dict.fromkeys(POOL) if type_ != "user_id"], rng.choice([1, 2]))
+    return {"limits": {"user_id": 1}, "moving": frozenset(moving if style == "move" else ())}
 
 
 def shuffled(original: World, seed: int, *, keep_times: bool = False) -> World:
@@ -98,12 +107,24 @@ def shuffled(original: World, seed: int, *, keep_times: bool = False) -> World:
     return replace(original, touchpoints=tuple(fed), ticks_ms=_ticks_ms(rng, fed))
 
 
+def _rules(rng: Random) -> Rules:
+    """Mostly the defaults; sometimes gaps of single channels, or a shop with a country and a till of its own."""
+    rules = DEFAULT
+    if rng.random() < 0.2:
+        rules = replace(rules, gaps_ms={"store": 2 * HOUR_MS, "email": MINUTE_MS})
+    if rng.random() < 0.4:
+        rules = replace(
+            rules, default_region="DE", drop_plus_tags=("bücher.example",), blocked=("email:till?@*",)
+        )
+    return rules
+
+
 def _people(rng: Random) -> list[list[tuple[str, str]]]:
     """Identifiers of each of a few people; now and then two share one, which makes them one."""
     people = []
     for person in range(rng.choice([1, 1, 2, 2, 3, 4])):
         types = rng.sample(POOL, rng.randint(1, len(POOL)))
-        people.append([(type_, f"{type_[0]}{person}{n}") for n, type_ in enumerate(types)])
+        people.append([(type_, _value(type_, 10 * person + n)) for n, type_ in enumerate(types)])
     if len(people) > 1 and rng.random() < 0.4:
         people[0].append(rng.choice(people[1]))
     return people
@@ -111,8 +132,17 @@ def _people(rng: Random) -> list[list[tuple[str, str]]]:
 
 def _knot(rng: Random) -> list[list[tuple[str, str]]]:
     """Many pairs out of one pool of identifiers: links that come in any order make and merge people all the time."""
-    pool = [(type_, f"{type_[0]}{n}") for n, type_ in enumerate(rng.choices(POOL, k=rng.randint(4, 14)))]
+    pool = [(type_, _value(type_, n)) for n, type_ in enumerate(rng.choices(POOL, k=rng.randint(4, 14)))]
     return [rng.sample(pool, min(len(pool), rng.choice([1, 2, 2, 2, 3]))) for _ in range(rng.randint(3, 12))]
+
+
+def _value(type_: str, number: int) -> str:
+    """One of a kind; addresses and numbers of the odd ones are such, the others hashes or anything else."""
+    if number % 2 and type_ == "email":
+        return f"e{number}@bücher.example"
+    if number % 2 and type_ == "phone":
+        return f"+4930{500_000 + number}"
+    return f"{type_[0]}{number}"
 
 
 def _gap_ms(rng: Random) -> int:
@@ -120,7 +150,7 @@ def _gap_ms(rng: Random) -> int:
 
 
 def _touchpoint(
-    rng: Random, message_id: str, at_ms: int, *, identifiers: Sequence[tuple[str, str]]
+    rng: Random, message_id: str, at_ms: int, *, identifiers: Sequence[tuple[str, str]], rules: Rules
 ) -> Touchpoint:
     event = rng.choice(EVENTS)
     is_order = event == "Order Completed"
@@ -132,7 +162,7 @@ def _touchpoint(
         occurred_ms=_claimed_ms(rng, at_ms),
         received_ms=arrival_ms + (5 * MINUTE_MS if rng.random() < 0.03 else 0),
         arrival_ms=arrival_ms,
-        identifiers=_worn(rng, identifiers),
+        identifiers=_worn(rng, identifiers, rules),
         channel=channel,
         items=_items(rng, event),
         cart_id=rng.choice([None, "c1", "c2"]),
@@ -162,14 +192,31 @@ def _delay_ms(rng: Random, *, is_order: bool) -> int:
     return 72 * HOUR_MS + rng.choice([-1, 0, 1, HOUR_MS])
 
 
-def _worn(rng: Random, identifiers: Sequence[tuple[str, str]]) -> dict[str, str]:
+def _worn(rng: Random, identifiers: Sequence[tuple[str, str]], rules: Rules) -> dict[str, str]:
     """One to three of a person's identifiers as a sloppy producer writes them, now and then a blocked one."""
-    worn = dict(rng.sample(identifiers, min(len(identifiers), rng.choice([1, 1, 1, 1, 2, 2, 3]))))
-    if "email" in worn and rng.random() < 0.5:
-        worn["email"] = f" {worn['email'].upper()}"
+    chosen = rng.sample(identifiers, min(len(identifiers), rng.choice([1, 1, 1, 1, 2, 2, 3])))
+    worn = {type_: _sloppy(rng, type_, value=value, rules=rules) for type_, value in chosen}
     if rng.random() < 0.06:
         worn[rng.choice(POOL)] = rng.choice(BLOCKED)
+    if rules.blocked and rng.random() < 0.03:
+        worn["email"] = f"TILL{rng.randint(1, 9)}@shop.example"
     return worn
+
+
+def _sloppy(rng: Random, type_: str, *, value: str, rules: Rules) -> str:
+    """The value as somebody typed it into a form, or another system sent it."""
+    if rng.random() < 0.5:
+        return value
+    if type_ == "email":
+        name, at, domain = value.partition("@")
+        tag = rng.choice(["", "+news"]) if domain in rules.drop_plus_tags else ""
+        domain = rng.choice([domain, domain.replace("bücher", "xn--bcher-kva")])
+        return f" {name}{tag}{at}{domain}".upper()
+    if type_ == "phone" and value.startswith("+49"):
+        inside = value.removeprefix("+4930")
+        abroad = [f"+49 (0)30 {inside}", f"0049 30/{inside}", f"+49-30-{inside[:3]} {inside[3:]} ext. 7"]
+        return rng.choice([*abroad, f"(030) {inside}"] if rules.default_region else abroad)
+    return rng.choice([value, f" {value}\u200b"])
 
 
 def _items(rng: Random, event: str) -> tuple[Item, ...]:

@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from streams.agents.start import NoTransactions, guarantee_of, plan_of, rules_of
+from streams.agents.rules import rules_of
+from streams.agents.start import NoTransactions, guarantee_of, plan_of
 from streams.core.rules import Rules
 from streams.runtime.broker_traits import EMBEDDED, REAL, BrokerTraits
 from streams.runtime.task import Pace
@@ -82,6 +83,9 @@ def test_every_rule_can_be_set() -> None:
         "THROUGHLINE_IDENTITY_ON_CONFLICT": "email=move",
         "THROUGHLINE_IDENTITY_SHARED_PROFILES": "20",
         "THROUGHLINE_IDENTITY_SHARED_WITHIN_S": "60",
+        "THROUGHLINE_IDENTITY_DEFAULT_REGION": "DE",
+        "THROUGHLINE_IDENTITY_DROP_PLUS_TAGS": "gmail.com",
+        "THROUGHLINE_IDENTITY_BLOCKED": "email:till@*",
         "THROUGHLINE_SESSIONS_GAP_S": "1",
         "THROUGHLINE_SESSIONS_GAPS_S": "web=2",
         "THROUGHLINE_CARTS_ABANDON_AFTER_S": "3",

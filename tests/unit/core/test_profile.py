@@ -202,6 +202,22 @@ def test_a_record_that_fails_goes_whole_and_alone() -> None:
             )
 
 
+def test_identifiers_that_identify_nobody_are_counted_by_type() -> None:
+    """The touchpoint lives on by its others; each record counts, remembered or not, a dead letter too."""
+    task = OneTask()
+    first = task.take(
+        touchpoint("1", user_id="7", email="NULL", phone="000"),
+        touchpoint("2", user_id="8", email="null"),
+        touchpoint("3", email="Test@shop.example"),
+        touchpoint("4", user_id="7"),
+    )
+    again = task.take(touchpoint("5", user_id="7", email="NULL", phone="000"))
+    assert (first.counts["blocked:email"], first.counts["blocked:phone"], len(first.dead)) == (3, 1, 1)
+    assert (again.counts["blocked:email"], again.counts["blocked:phone"]) == (1, 1)
+    assert [key for key in task.store if b"email" in key or b"phone" in key] == []
+    assert "blocked:email" not in task.take(touchpoint("6"), FakeRecord(b"")).counts
+
+
 def test_a_failure_in_the_middle_of_a_record_leaves_no_trace() -> None:
     """A record that breaks the code half-way is taken out, and the batch is done again from committed state."""
     task, clean = OneTask(), OneTask()

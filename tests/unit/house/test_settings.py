@@ -104,6 +104,42 @@ def test_the_environment_spells_lists(text: str) -> None:
     assert load(None, {"THROUGHLINE_ACTIONS_CHANNELS": text}).actions.channels == ("sms", "email")
 
 
+@pytest.mark.parametrize(
+    ("key", "text", "said"),
+    [
+        (
+            "DEFAULT_REGION",
+            "UK",
+            "'UK' is no region, did you mean GB?; write two capital letters of ISO 3166",
+        ),
+        ("DEFAULT_REGION", "de", "'de' is no region, did you mean DE?"),
+        (
+            "DROP_PLUS_TAGS",
+            "ann@gmail.com",
+            "'ann@gmail.com' is no domain; write it like gmail.com, or * alone",
+        ),
+        ("BLOCKED", "till,emial:x@*", "'emial:x@*': 'emial' is no identifier type; write type:value"),
+        (
+            "BLOCKED",
+            "email:*",
+            "'email:*' blocks everybody; to do without a type, take it out of identity.ranks",
+        ),
+    ],
+)
+def test_what_would_identify_wrongly_is_refused(key: str, text: str, said: str) -> None:
+    """A rule of identity that does nothing, or too much, is found when it is read; the line says what to write."""
+    (problem,) = problems_of(None, {f"THROUGHLINE_IDENTITY_{key}": text})
+    assert problem.startswith(f"THROUGHLINE_IDENTITY_{key}: {said}")
+
+
+def test_blocked_values_are_of_ranked_types() -> None:
+    """Types are those of the same settings."""
+    environ = {"THROUGHLINE_IDENTITY_RANKS": "card,email", "THROUGHLINE_IDENTITY_BLOCKED": "card:7,till"}
+    assert load(None, environ).identity.blocked == ("card:7", "till")
+    (problem,) = problems_of(None, environ | {"THROUGHLINE_IDENTITY_RANKS": "Card,email"})
+    assert problem.startswith("THROUGHLINE_IDENTITY_RANKS.0: 'Card' is not allowed")
+
+
 def test_our_own_names_that_are_no_settings_are_let_be() -> None:
     """Where the file is, and what tests need, share the prefix without being settings."""
     assert load(None, {"THROUGHLINE_SETTINGS": "x.toml", "THROUGHLINE_REQUIRE": "kafka"}) == Settings()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.core.rules import Rules
 from streams.importer.importing import Order, import_files, touchpoints
 from streams.importer.mapping import MappingError
 from streams.importer.reading import Unreadable
@@ -44,6 +45,18 @@ def test_files_merge_in_event_order(files: list[Path]) -> None:
     assert (summary.first_ms, summary.last_ms) == (START_MS, START_MS + 2 * DAY_MS)
     assert summary.by_event == {"Product Viewed": 2, "Order Completed": 1, "Product Added": 1}
     assert (feed.finished_ms, feed.tick_ms) == (START_MS + 2 * DAY_MS, 60_000)
+
+
+def test_keys_are_identifiers_as_the_tasks_write_them(tmp_path: Path) -> None:
+    """A row lands where its person lives, and one that the rules block is rejected."""
+    base = SHOP.replace('identifiers = { user_id = "user" }', 'identifiers = { phone = "user" }')
+    rows = [("2024-01-01", "view", who) for who in ("030 123456", "+49 30 123456", "0176 0")]
+    feed = Sent()
+    rules = Rules(default_region="DE", blocked=("phone:0176 0",))
+    path = write_file(tmp_path / "rows.csv", csv_text(rows))
+    summary = import_files([path], mapping(base=base), feed, rules=rules)
+    assert {key for _, key, _ in feed.records} == {b"phone:+4930123456"}
+    assert summary.rejected_by_reason == {"no_identifier": 1}
 
 
 def test_file_order_keeps_the_file(files: list[Path]) -> None:

@@ -16,6 +16,7 @@ from tests.oracle.touchpoints import (
     position,
     usable_identifiers,
 )
+from tests.oracle.values import usable_value
 from tests.unit.oracle.build import touchpoint
 
 LIVE = Rules(is_replay=False)
@@ -39,6 +40,12 @@ LIVE = Rules(is_replay=False)
         "0000",
         "--",
         "00-00",
+        "(null)",
+        "nil",
+        "Unknown",
+        "test",
+        "x" * 513,
+        "a\0b",
     ],
 )
 def test_values_that_name_nobody(value: str) -> None:
@@ -48,14 +55,43 @@ def test_values_that_name_nobody(value: str) -> None:
 
 
 def test_values_that_name_somebody() -> None:
-    """Values are stripped, only e-mails change case, and a zero among other signs is an ordinary value."""
+    """Values are stripped, only e-mails change case, and a zero among other signs is an ordinary value.
+
+    Telephone numbers lose their separators.
+    """
     raw = {"anonymous_id": "A-0", "email": " A@B.c ", "user_id": "0x0", "phone": "-10", "cookie": "x"}
     assert usable_identifiers(replace(touchpoint("m"), identifiers=raw)) == (
         "user_id:0x0",
         "email:a@b.c",
-        "phone:-10",
+        "phone:10",
         "anonymous_id:A-0",
     )
+
+
+@pytest.mark.parametrize(
+    ("type_", "raw", "plain", "with_rules"),
+    [
+        ("phone", "+49 (0)30 123456", "+4930123456", "+4930123456"),
+        ("phone", "0049 30 123456 ext. 7", "+4930123456", "+4930123456"),
+        ("phone", "(030) 123456", "030123456", "+4930123456"),
+        ("phone", "1111111", None, None),
+        (
+            "email",
+            "User+news@BÜCHER.example",
+            "user+news@xn--bcher-kva.example",
+            "user@xn--bcher-kva.example",
+        ),
+        ("email", "user@xn--bcher-kva.example", "user@xn--bcher-kva.example", "user@xn--bcher-kva.example"),
+        ("email", "Till7@shop.example", "till7@shop.example", None),
+        ("email", "NoReply@shop.example", None, None),
+        ("device_id", "9774D56D682E549C", None, None),
+        ("user_id", "\ufeff Cafe\u0301\u200b", "Caf\u00e9", "Caf\u00e9"),
+    ],
+)
+def test_spellings_of_one_value(type_: str, raw: str, plain: str | None, with_rules: str | None) -> None:
+    """One form by type; a country, domains whose tags are dropped and what is blocked are rules."""
+    rules = Rules(default_region="DE", drop_plus_tags=("bücher.example",), blocked=("email:till?@*",))
+    assert (usable_value(type_, raw), usable_value(type_, raw, rules)) == (plain, with_rules)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from tests.oracle.actions import expected_as_of
 from tests.oracle.touchpoints import arrived_ms, is_late, occurred_ms, usable_identifiers
+from tests.oracle.values import usable_value
 from tests.oracle.world import Answer, answer
 from tests.oracle.worlds import Tick, World, shuffled, world
 
@@ -71,6 +72,7 @@ def test_worlds_have_everything() -> None:
         *("merge", "merge of carts", "cancelled", "recovered", "due", "purchased", "emptied", "copy", "late"),
         *("edge of a session", "one ms past a session", "one instant", "clock ahead", "nobody", "blocked"),
         *("out of order", "three identifiers", "orders of two channels", "own gaps"),
+        *("one email, two spellings", "one phone, two spellings"),
     }
     assert {name: features[name] for name in wanted if features[name] < 4} == {}
 
@@ -85,10 +87,22 @@ def features_of(each: World) -> Iterable[str]:
     yield from {"copy"} if len({t.message_id for t in points}) < len(points) else ()
     yield from features_of_times(each)
     yield from features_of_knowledge(each, found)
+    yield from features_of_spelling(each)
     for point in points:
         worn = len(usable_identifiers(point, rules))
         yield from {"three identifiers"} if worn == 3 else ()
         yield from {"blocked"} if 0 < worn < len(point.identifiers) else ()
+
+
+def features_of_spelling(each: World) -> Iterable[str]:
+    """Names of what values are written in more than one way, beside case and blanks."""
+    spellings: dict[tuple[str, str | None], set[str]] = {}
+    for point in each.touchpoints:
+        for type_, raw in point.identifiers.items():
+            value = usable_value(type_, raw, each.rules)
+            spellings.setdefault((type_, value), set()).add(raw.strip().lower())
+    for (type_, value), written in spellings.items():
+        yield from {f"one {type_}, two spellings"} if value is not None and len(written) > 1 else ()
 
 
 def features_of_times(each: World) -> Iterable[str]:

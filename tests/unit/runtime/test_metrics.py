@@ -22,7 +22,7 @@ def filled() -> Metrics:
     metrics.restored(0.2, tasks=[1, 2])
     with metrics.phase(Phase.PROCESS):
         sum(range(10_000))
-    counts = {"touchpoints": 3, "late": 1, "held": 2, "refused": 1}
+    counts = {"touchpoints": 3, "late": 1, "held": 2, "refused": 1, "blocked:email": 4}
     metrics.took_batch(1, {"touchpoints.web": 3, "profiles.inbox": 1}, counts)
     metrics.transaction(Outcome.COMMITTED, 0.01)
     metrics.dead_letter("unreadable")
@@ -72,6 +72,7 @@ def test_what_was_told_is_what_is_shown() -> None:
         "touchpoints_total": {"": 3.0},
         "touchpoints_late_total": {"": 1.0},
         "timers_held_total": {"": 2.0},
+        "identifiers_blocked_total": {"type=email": 4.0},
         "counts_total": {"kind=refused": 1.0},
         "dead_letters_total": {"reason=unreadable": 1.0},
         "transactions_total": {"outcome=committed": 1.0, "outcome=aborted": 0.0, "outcome=fenced": 0.0},
