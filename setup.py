@@ -21,12 +21,9 @@ COMPILED = (
     "streams/core/identifier.py",
     "streams/core/identity.py",
     "streams/core/journal.py",
-<<<<<<< HEAD
     "streams/core/limits.py",
     "streams/core/links.py",
-=======
     "streams/core/normalise.py",
->>>>>>> 0f9a0ffeffb6f07c1a8292565ce8de36be570b9d
     "streams/core/outputs.py",
     "streams/core/profile.py",
     "streams/core/sessions.py",

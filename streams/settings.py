@@ -240,7 +240,6 @@ class Identity(Section):
         default=("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id"),
         description="Identifier types, the strongest first. A person's state lives under the strongest.",
     )
-<<<<<<< HEAD
     limits: dict[IdentifierType, Annotated[int, Field(ge=0)]] = Field(
         default={"user_id": 1, "loyalty_id": 1, "email": 5, "phone": 5, "device_id": 50, "anonymous_id": 50},
         description="How many of a type one person has at most; 0: any number. Types not named keep their default.",
@@ -255,7 +254,6 @@ class Identity(Section):
         description="An identifier that so many people claim within `shared_within_s` is nobody's (a kiosk); 0: never.",
     )
     shared_within_s: Seconds = Field(default=86_400, description="See `shared_profiles`; in event time.")
-=======
     default_region: Annotated[str, AfterValidator(_known_region)] = Field(
         default="",
         description="Region, like DE, of phone numbers without + or 00; empty: such numbers stay as they are written.",
@@ -269,7 +267,6 @@ class Identity(Section):
         description="What identifies nobody, beside `null`, `test` and their like: `value`, `type:value` or "
         "`type:pattern` with * and ?.",
     )
->>>>>>> 0f9a0ffeffb6f07c1a8292565ce8de36be570b9d
 
 
 class Sessions(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.rules import Rules
+from streams.core.rules import LIMITS, Rules
 from streams.settings import Settings
 
 
@@ -10,6 +10,10 @@ def rules_of(settings: Settings) -> Rules:
     """The numbers the core decides by."""
     return Rules(
         ranks=settings.identity.ranks,
+        limits={kind: most for kind, most in (LIMITS | settings.identity.limits).items() if most},
+        on_conflict=settings.identity.on_conflict,
+        shared_profiles=settings.identity.shared_profiles,
+        shared_within_ms=settings.identity.shared_within_s * 1000,
         default_region=settings.identity.default_region,
         drop_plus_tags=settings.identity.drop_plus_tags,
         blocked=settings.identity.blocked,

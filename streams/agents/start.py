@@ -9,10 +9,6 @@ from schemas.catalog import Catalog
 from streams.agents.app import Guarantee, Plan, build
 from streams.agents.rules import rules_of
 from streams.agents.stores import stores_of
-<<<<<<< HEAD
-from streams.core.rules import LIMITS, Rules
-=======
->>>>>>> 0f9a0ffeffb6f07c1a8292565ce8de36be570b9d
 from streams.core.step import Step
 from streams.runtime.broker_traits import BrokerTraits, traits_of
 from streams.runtime.commit import TaskTopics
@@ -59,32 +55,6 @@ def guarantee_of(asked: str, traits: BrokerTraits) -> Guarantee:
     return "exactly_once" if traits.has_transactions and asked != "at_least_once" else "at_least_once"
 
 
-<<<<<<< HEAD
-def rules_of(settings: Settings) -> Rules:
-    """The numbers the core decides by."""
-    return Rules(
-        ranks=settings.identity.ranks,
-        limits={kind: most for kind, most in (LIMITS | settings.identity.limits).items() if most},
-        on_conflict=settings.identity.on_conflict,
-        shared_profiles=settings.identity.shared_profiles,
-        shared_within_ms=settings.identity.shared_within_s * 1000,
-        gap_ms=settings.sessions.gap_s * 1000,
-        gaps_ms={channel: gap_s * 1000 for channel, gap_s in settings.sessions.gaps_s.items()},
-        abandon_after_ms=settings.carts.abandon_after_s * 1000,
-        recovery_ms=settings.carts.recovery_s * 1000,
-        most_touchpoints=settings.sessions.most_touchpoints,
-        most_cart_entries=settings.carts.most_entries,
-        timer_lateness_ms=settings.actions.timer_lateness_s * 1000,
-        max_action_age_ms=settings.actions.max_age_s * 1000,
-        expires_ms=settings.actions.expires_s * 1000,
-        action_channels=settings.actions.channels,
-        max_record_bytes=settings.kafka.max_record_bytes,
-        is_replay=settings.worker.clock == "replay",
-    )
-
-
-=======
->>>>>>> 0f9a0ffeffb6f07c1a8292565ce8de36be570b9d
 def engine_factory(settings: Settings) -> EngineFactory:
     """Makes the core of a task; schemas are read once a worker."""
     rules = rules_of(settings)

@@ -32,7 +32,6 @@ class Rules:
     """
 
     ranks: tuple[str, ...] = RANKS
-<<<<<<< HEAD
     limits: Mapping[str, int] = field(default_factory=lambda: LIMITS)
     """How many identifiers of a type one person has at most; no limit where there is none."""
     on_conflict: Mapping[str, str] = field(default_factory=dict)
@@ -40,11 +39,9 @@ class Rules:
     shared_profiles: int = 10
     shared_within_ms: int = 24 * HOUR_MS
     """An identifier that so many people claim within this time, who cannot be one, is nobody's: a kiosk; 0: never."""
-=======
     default_region: str = ""
     drop_plus_tags: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
->>>>>>> 0f9a0ffeffb6f07c1a8292565ce8de36be570b9d
     gap_ms: int = HOUR_MS // 2
     gaps_ms: Mapping[str, int] = field(default_factory=dict)
     abandon_after_ms: int = HOUR_MS // 2
