@@ -146,10 +146,12 @@ def test_large_person_is_cut_unless_all_is_asked_for(opened: EmbeddedWarehouse) 
         for n in range(60)
     ]  # fmt: skip
     world.land("identities", *values, partition=1)
+    say(world, "email:x", "of x", kind="refused", other_profile_id="of 60")
     world.client.close()
     first = explain(opened, "of 60").stdout.splitlines()
     assert sum("stitched" in line for line in first) == 49
-    assert first[-1] == "└── … and 11 more identifiers; --all shows them"
+    assert first[-3] == "├── … and 11 more identifiers; --all shows them"
+    assert "email:x  refused" in first[-1]
     everything = explain(opened, "of 60", "--all").stdout
     assert everything.count("stitched") == 60
     assert len(json.loads(explain(opened, "of 60", "--json").stdout)["identifiers"]) == 61

@@ -65,9 +65,20 @@ def test_root_without_a_record_is_there_all_the_same() -> None:
     """Its record may have expired, or not have landed."""
     history = History()
     history.say("stitched", "device:d", "user:1", linked_to="user:1")
+    told = history.say("refused", "email:x", "user:2", other_profile_id="of user:1")
     person = person_of("of user:1", history.records)
     assert parents(person) == {"user:1": None, "device:d": "user:1"}
-    assert person.members[0].came is None
+    assert (person.members[0].came, person.decisions) == (None, (told,))
+
+
+def test_link_to_itself_says_nothing() -> None:
+    """The next record may say more."""
+    history = History()
+    history.say("created", "user:1")
+    history.say("stitched", "email:e", "user:1", linked_to="user:1")
+    history.say("created", "device:d", linked_to="device:d")
+    history.say("merged", "device:d", "user:1", linked_to="email:e")
+    assert parents(person_of("of user:1", history.records))["device:d"] == "email:e"
 
 
 def test_circles_are_cut_at_their_first_member() -> None:
