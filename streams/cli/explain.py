@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from streams.cli import panels
+from streams.cli import context, panels
 from streams.cli.errors import ExitCode, Failure
 
 if TYPE_CHECKING:
     from sinks.clickhouse.writer import Warehouse
     from streams.cli.trail.records import Ask
+    from streams.core.rules import Rules
 
 _SHOWN: Final = 50
 _NOT_MIGRATED: Final = ("UNKNOWN_DATABASE", "UNKNOWN_TABLE", "UNKNOWN_IDENTIFIER")
@@ -72,11 +73,14 @@ def explain_identity(
     Example: throughline explain identity 42 --json --warehouse ./shop
     """
     from sinks.clickhouse.writer import Rejected, Unavailable
+    from streams.agents.rules import rules_of
     from streams.cli.query import warehouse_of
 
     try:
         with warehouse_of(ctx, directory) as warehouse:
-            _explain(_asking(warehouse), value, show_all=show_all, as_json=as_json)
+            _explain(
+                _asking(warehouse), value, rules_of(context.settings(ctx)), show_all=show_all, as_json=as_json
+            )
     except Unavailable as error:
         raise Failure(str(error), ExitCode.UNAVAILABLE) from error
     except Rejected as error:
@@ -86,11 +90,11 @@ def explain_identity(
         raise Failure(str(error)) from error
 
 
-def _explain(ask: Ask, value: str, *, show_all: bool, as_json: bool) -> None:
+def _explain(ask: Ask, value: str, rules: Rules, *, show_all: bool, as_json: bool) -> None:
     from streams.cli.trail.person import document, person_of
     from streams.cli.trail.records import records_of, seen_of, touchpoints_of
 
-    identifier, profile = _found(ask, value)
+    identifier, profile = _found(ask, value, rules)
     person = person_of(profile, records_of(ask, profile, identifier))
     seen, touchpoints = seen_of(ask, profile), touchpoints_of(ask, profile, identifier)
     if as_json:
@@ -108,14 +112,19 @@ def _explain(ask: Ask, value: str, *, show_all: bool, as_json: bool) -> None:
     Console(highlight=False, width=None if sys.stdout.isatty() else WIDEST).print(tree)
 
 
-def _found(ask: Ask, value: str) -> tuple[str | None, str | None]:
+def _found(ask: Ask, value: str, rules: Rules) -> tuple[str | None, str | None]:
     """(identifier, profile) that a value stands for; an identifier alone belongs to nobody. Raises Failure."""
     from streams.cli.trail.records import MOST_MATCHES, identifiers_of, profile_from_id, profile_of
-    from streams.core.identifier import normalise
+    from streams.core.normalise import Normaliser
 
     kind, _, rest = value.partition(":")
-    normal, email = normalise(kind, rest) or value, normalise("email", value) or value
-    matches = identifiers_of(ask, value, normal=normal, email=email)
+    normaliser = Normaliser(rules)
+    normal = normaliser.identifier(kind, rest) if kind in rules.ranks else None
+    normal, email = (
+        normal or value,
+        (normaliser.identifier("email", value) if "email" in rules.ranks else None) or value,
+    )
+    matches = identifiers_of(ask, value, normal=normal or value, email=email or value)
     if len(matches) == 1:
         return matches[0], profile_of(ask, matches[0])
     if matches:

@@ -46,13 +46,15 @@ class Profile:
     the timer clock has passed both, not everything is known that was in Kafka by then. `found_ms` is the wall clock
     when a cart was first found due: what had arrived by then is heard of before anything is decided.
     `members` keep their places, so one that has left leaves "" behind. `reserved` are claims without an answer yet, by
-    identifier; `lost` what is not to be claimed again, and the weight of the link that was refused; `expecting` whose
+    identifier; `lost` what is not to be claimed again, and the weight of the link that was refused; `refused` whose
+    claims were refused here; `spare` links (two members, epoch ms, digest) left out of the tree; `expecting` whose
     state is on its way here.
     """
 
     __slots__ = (
         "actions", "arrived_ms", "episodes", "expecting", "found_ms", "last_digest", "last_ms", "late", "links", "lost",
-        "members", "merged_ms", "proposal", "reserved", "revision", "sessions", "shelf", "waiting",
+        "members", "merged_ms", "proposal", "refused", "reserved", "revision", "sessions", "shelf", "spare",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self, members: list[str]) -> None:
@@ -60,6 +62,8 @@ class Profile:
         self.links = Links()
         self.reserved: dict[str, Bid] = {}
         self.lost: dict[str, Weight] = {}
+        self.refused: list[Bid] = []
+        self.spare: list[tuple[str, str, int, int]] = []
         self.expecting: list[str] = []
         self.revision = 0
         self.last_ms = NEVER
@@ -234,7 +238,8 @@ def _stored(actor: Actor, profile: Profile, sessions: list[SessionRow], journal:
         _or_none(profile.merged_ms), _or_none(profile.arrived_ms), _or_none(profile.found_ms),
         journal.first, len(journal.parts), journal.tail, _or_none(journal.floor_ms), profile.shelf.forgotten,
         profile.shelf.parts(), profile.links.rows(), actor.generation, actor.epoch, actor.mark, actor.rivals,
-        list(profile.reserved.values()), profile.lost, profile.expecting,
+        list(profile.reserved.values()), profile.lost, profile.expecting, profile.refused,
+        profile.spare,
     )  # fmt: skip
 
 
@@ -297,7 +302,8 @@ def _profile(identifier: str, head: Root) -> Profile:
     profile = Profile([identifier, *head.others])
     profile.links = links_of(head.links, len(profile.members))
     profile.reserved = {bid.identifier: bid for bid in head.reserved}
-    profile.lost, profile.expecting = head.lost, head.expecting
+    profile.lost, profile.expecting, profile.refused = head.lost, head.expecting, head.refused
+    profile.spare = head.spare
     profile.revision = head.revision
     profile.last_ms, profile.last_digest = _or_never(head.last_ms), head.last_digest
     profile.episodes = [Episode(*row) for row in head.episodes]

@@ -34,7 +34,7 @@ from streams.core.messages import (
     Weigh,
 )
 from streams.core.profile import Profiles
-from streams.core.rules import Rules
+from streams.core.rules import HOUR_MS, Rules
 
 CREATED: Final = "created"
 STITCHED: Final = "stitched"
@@ -48,6 +48,8 @@ MOST_LOST: Final = 500
 UNSAID: Final = -1
 """Instead of an epoch: the root says it itself."""
 _MOST_RIVALS: Final = 64
+MOST_SPARE: Final = 100
+ASK_AGAIN_MS: Final = 24 * HOUR_MS
 
 
 class Belonging:
@@ -113,12 +115,17 @@ class Contests:
     # -- before a claim
 
     def is_lost(self, profile: Profile, identifier: str, cause: Cause) -> bool:
-        """True if this link, or a better one between the same two, was refused: that is for good."""
+        """True if this link, or a better one between the same two, was refused lately.
+
+        That is for good, as long as the links it was weighed against count, which is looked into again once a day.
+        """
         lost = profile.lost
         if not lost:
             return False
-        known = lost.get(_pair(identifier, cause))
-        return identifier in lost or (known is not None and known <= self._weight(identifier, cause))
+        if identifier in lost:
+            return True
+        known, weight = lost.get(_pair(identifier, cause)), self._weight(identifier, cause)
+        return known is not None and known <= weight and weight[0] - known[0] < ASK_AGAIN_MS
 
     def has_room(self, actor: Actor, profile: Profile, identifier: str, cause: Cause) -> bool:
         """Whether a root may claim one more; where it has one of a kind already, the worst link decides."""
@@ -182,6 +189,7 @@ class Contests:
                 self._on_release(actor, profile, message)
             case Retry():
                 self.settle_bid(profile, message.bid)
+                profile.lost.pop(_pair(message.bid.identifier, message.bid.cause), None)
                 self._tie(actor, message.bid.identifier, message.bid.cause)
                 self.resume(profile)
             case Disown():
@@ -253,6 +261,7 @@ class Contests:
             return
         is_cut = theirs is not None and theirs > link
         if not is_cut:
+            profile.refused = [*profile.refused[1 - MOST_LOST :], bid]
             self._refused(actor, bid.identifier, message.kind, bid.cause)
         beat = link if mine is None or mine < link else mine
         self._send(Release(bid.claimant, bid, actor.identifier, rule, is_cut, message.kind, beat))
@@ -327,12 +336,16 @@ class Contests:
 
     def _cut(self, actor: Actor, profile: Profile, child: int, cause: Cause, rule: str) -> None:
         """Let what hangs on a link go its own way, with the touchpoints that came through it."""
-        leaving = profile.links.below(child)
+        links, members = profile.links, profile.members
+        left_out = members[links.parents[child]], members[child], links.times_ms[child], links.digests[child]
+        leaving = links.below(child)
         top = min(leaving, key=lambda member: self._order(profile.members[member]))
         self._settle(actor)
-        profile.links.cut(child)
-        rows = only(profile.links, leaving, top)
+        links.cut(child)
+        rows = only(links, leaving, top)
         alone = self._profiles.split(actor, [top, *[m for m in leaving if m != top]], rows)
+        if alone.profile is not None:
+            self.spare(alone.profile, *left_out)
         self._detach(actor, alone, cause, rule)
 
     def _detach(self, actor: Actor, alone: Actor, cause: Cause, rule: str) -> None:
@@ -351,10 +364,22 @@ class Contests:
         at = actor.index.get(message.identifier)
         if at is None:
             self._send(msgspec.structs.replace(message, to=message.identifier))
-        elif at > 0:
-            for child in [i for i, parent in enumerate(profile.links.parents) if parent == at]:
-                self._cut(actor, profile, child, message.cause, message.rule)
+            return
+        for child in [i for i, parent in enumerate(profile.links.parents) if parent == at]:
+            self._cut(actor, profile, child, message.cause, message.rule)
+        if at > 0:
             self._cut(actor, profile, at, message.cause, message.rule)
+        # Links that were left out or refused because of better ones, which no longer count, may be the best now.
+        spare, profile.spare = profile.spare, []
+        for one, other, at_ms, digest in spare:
+            if message.identifier not in (one, other):
+                self._send(Link(one, other, Cause("", at_ms, digest, one)))
+        refused, profile.refused = profile.refused, []
+        for bid in refused:
+            if bid.identifier not in actor.index:
+                self._send(Retry(bid.claimant, bid))
+            else:
+                profile.refused.append(bid)
 
     def _count_rival(self, actor: Actor, bid: Bid) -> None:
         """An identifier that many people claim, who cannot be one, says of nobody who it is."""
@@ -378,8 +403,7 @@ class Contests:
         self.belongings.append(
             Belonging(actor, profile_id_of(actor.root, 0), actor.root, SHARED, cause, rule=actor.mark)
         )
-        if actor.profile is None:
-            self._send(Disown(actor.root, actor.identifier, cause, actor.mark))
+        self._send(Disown(actor.root, actor.identifier, cause, actor.mark))
 
     # -- what is remembered, and told
 
@@ -387,11 +411,16 @@ class Contests:
         """Remember that a link, or an identifier, is not to be claimed again."""
         lost = profile.lost
         weight = self._weight(identifier, cause)
-        known = lost.get(key)
-        if known is None or weight < known:
-            lost[key] = weight
+        lost.pop(key, None)
+        lost[key] = weight
         if len(lost) > MOST_LOST:
             del lost[next(iter(lost))]
+
+    def spare(self, profile: Profile, one: str, other: str, at_ms: int, digest: int) -> None:
+        """Keep a link that is left out of the tree, in case that one of those in it has to go."""
+        pairs = {(known[0], known[1]) for known in profile.spare}
+        if (one, other) not in pairs and (other, one) not in pairs and len(profile.spare) < MOST_SPARE:
+            profile.spare.append((one, other, at_ms, digest))
 
     def _weight(self, identifier: str, cause: Cause) -> Weight:
         return self._limits.weight(cause.through, identifier, cause.occurred_ms, cause.digest)

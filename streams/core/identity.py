@@ -116,6 +116,8 @@ class Identity:
         if through is None:
             self._send(Link(cause.through, identifier, cause))
             return
+        if actor.mark and cause.through == actor.identifier:
+            return
         profile = _profile(actor)
         if identifier in actor.index:
             self._improve(actor, profile, identifier, cause)
@@ -134,9 +136,16 @@ class Identity:
             return
         weight = self._limits.weight(cause.through, identifier, cause.occurred_ms, cause.digest)
         worst, worst_weight = self._contests.worst(profile, links.path(one, other))
-        if worst_weight is None or weight >= worst_weight:
-            return
+        assert worst_weight is not None, "two members without a path between them"
         self._actors.touch(actor)
+        if weight >= worst_weight:
+            if weight > worst_weight:
+                self._contests.spare(profile, cause.through, identifier, cause.occurred_ms, cause.digest)
+            return
+        above = profile.members[links.parents[worst]]
+        self._contests.spare(
+            profile, above, profile.members[worst], links.times_ms[worst], links.digests[worst]
+        )
         links.cut(worst)
         inner, outer = (one, other) if links.top_of(one) == worst else (other, one)
         links.lead_from(inner)
@@ -219,7 +228,7 @@ class Identity:
         through = actor.index.get(bid.cause.through)
         if bid.identifier in actor.index:
             self.tie(actor, bid.identifier, bid.cause)
-        elif through is not None:
+        elif through is not None and not (actor.mark and through == 0):
             actor.add_member(bid.identifier)
             profile.links.append(through, bid.cause.occurred_ms, bid.cause.digest)
             if bid.claimant != actor.identifier:
@@ -239,6 +248,9 @@ class Identity:
         self._actors.touch(actor)
         if profile.proposal:
             profile.waiting.append(message)
+            return
+        if _is_nobodys(actor, bid):
+            self._send(Retry(bid.claimant, bid))
             return
         self._profiles.hold(profile)
         if self._order(message.to) < self._order(message.other):
@@ -268,7 +280,8 @@ class Identity:
         if here not in actor.index:
             here, there = there, here
         kind = NO_LINK
-        if message.child not in actor.index and here in actor.index and there in message.members:
+        is_link = here in actor.index and there in message.members and not _is_nobodys(actor, bid)
+        if is_link and message.child not in actor.index:
             kind = self._contests.broken_by(
                 actor, profile, [*message.members, *[held.identifier for held in message.reserved]]
             )
@@ -376,6 +389,11 @@ class Identity:
 
     def _note(self, actor: Actor, profile_id: str, root: str, kind: str, cause: Cause) -> None:
         self.belongings.append(Belonging(actor, profile_id, root, kind, cause))
+
+
+def _is_nobodys(actor: Actor, bid: Bid) -> bool:
+    """True if a bid is a link with a root that identifies nobody."""
+    return bool(actor.mark) and actor.identifier in (bid.identifier, bid.cause.through)
 
 
 def _profile(actor: Actor) -> Profile:

@@ -142,6 +142,8 @@ class Profiles:
         mine.lost = theirs.lost | mine.lost
         mine.waiting += theirs.waiting
         mine.expecting += theirs.expecting
+        mine.refused += theirs.refused
+        mine.spare += theirs.spare
         for bid in list(mine.reserved.values()):
             # Counted when the other proposed, and answered since.
             if bid.claimant in other.index and bid.identifier not in theirs.reserved:

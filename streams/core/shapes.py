@@ -110,6 +110,8 @@ class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     reserved: list[Bid] = []
     lost: dict[str, tuple[int, int, str]] = {}
     expecting: list[str] = []
+    refused: list[Bid] = []
+    spare: list[tuple[str, str, int, int]] = []
 
 
 class ClockState(msgspec.Struct, array_like=True):

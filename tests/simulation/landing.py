@@ -33,9 +33,8 @@ def landed_from(written: Iterable[tuple[str, bytes]], *, may_repeat: bool) -> La
     profiles = _profiles_today(rows[IDENTITIES])
     latest = _latest(rows[SESSIONS], "session_id")
     sessions = [_session(s, profiles) for s in latest if not s["is_retracted"]]
-    gone = {s["session_id"]: s["retracted_into"] for s in latest if s["is_retracted"]}
     return Landed(
-        touchpoints=_touchpoints(rows, sessions, gone, may_repeat=may_repeat),
+        touchpoints=_touchpoints(rows, sessions, may_repeat=may_repeat),
         sessions=sessions,
         carts=[_cart(c, profiles) for c in _latest(rows[CARTS], "episode_id") if c["status"] != "retracted"],
         actions=[_action(a, profiles) for a in _latest(rows[ACTIONS], "action_id")],
@@ -65,9 +64,9 @@ def _latest(rows: Rows, name: str) -> Rows:
 
 
 def _touchpoints(
-    rows: dict[str, Rows], sessions: list[LandedSession], gone: dict[str, str | None], *, may_repeat: bool
+    rows: dict[str, Rows], sessions: list[LandedSession], *, may_repeat: bool
 ) -> list[LandedTouchpoint]:
-    """Whose each one is, its identifier says. Where it has left the person of then, its time says of which session."""
+    """Whose each one is, its identifier says; of which session, its time, since those of a person are apart."""
     owners = {row["identifier"]: row["profile_id"] for row in rows[IDENTITIES] if row["kind"] in PLACING}
     by_profile: dict[str, list[LandedSession]] = defaultdict(list)
     for session in sessions:
@@ -75,25 +74,13 @@ def _touchpoints(
     landed = []
     for row in rows[STITCHED]:
         profile = owners[row["identified_by"]]
-        at_ms = min(row["occurred_at"], row["received_at"])
-        session_id = _follow(row["session_id"], gone)
-        if row["session_id"] is not None and session_id not in {s.session for s in by_profile[profile]}:
-            session_id = next(
-                (s.session for s in by_profile[profile] if s.started_ms <= at_ms <= s.ended_ms), None
-            )
+        at_ms = min(row["occurred_at"], row["received_at"], row["stitched_at"])
+        found = [s.session for s in by_profile[profile] if s.started_ms <= at_ms <= s.ended_ms]
+        session_id = found[0] if found and not row["is_late"] else None
         landed.append(LandedTouchpoint(row["message_id"], profile, session_id, row["is_late"]))
     if not may_repeat:
         return landed
     return list({(row.message_id, row.profile): row for row in landed}.values())
-
-
-def _follow(session: str | None, gone: dict[str, str | None]) -> str | None:
-    """The session that a retracted one has gone into, in the end."""
-    seen: set[str] = set()
-    while session is not None and session in gone and session not in seen:
-        seen.add(session)
-        session = gone[session]
-    return session
 
 
 def _session(row: dict[str, Any], profiles: dict[str, str]) -> LandedSession:
