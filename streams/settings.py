@@ -6,16 +6,15 @@ what a room does with a value, and opens nothing but the file it is given.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from schemas.catalog import CHANNELS
-from streams.layered import Layers, SettingsError, Source, allowed, did_you_mean, sections_of
+from streams.accepted import blocked_entries, domains, known_channels, known_region, unique
+from streams.layered import Layers, SettingsError, Source, allowed, sections_of
 
 __all__ = ["NOT_SETTINGS", "PREFIX", "Entry", "Settings", "SettingsError", "entries", "load", "variable"]
 
@@ -31,62 +30,11 @@ NOT_SETTINGS = {
     "THROUGHLINE_BENCH": "benchmarks: a worker prints its figures when it stops",
 }
 
-Names = TypeVar("Names", bound=Iterable[str])
-
-
-def _known_channels(names: Names) -> Names:
-    for name in names:
-        if name not in CHANNELS:
-            hint = did_you_mean(name, CHANNELS)
-            raise ValueError(f"{name!r} is no channel{hint}; channels are {', '.join(CHANNELS)}")
-    return names
-
-
-def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"each name once, but {', '.join(twice)} stands there more than once")
-    return names
-
-
-def _known_region(region: str) -> str:
-    # Here and below: both modules bring large tables along, which commands without such a setting do not need.
-    from phonenumbers import SUPPORTED_REGIONS
-
-    if region and region not in SUPPORTED_REGIONS:
-        hint = (
-            ", did you mean GB?"
-            if region.upper() == "UK"
-            else did_you_mean(region.upper(), SUPPORTED_REGIONS)
-        )
-        raise ValueError(
-            f"{region!r} is no region{hint}; write two capital letters of ISO 3166, like DE, GB or US"
-        )
-    return region
-
-
-def _domains(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if name != "*" and not re.fullmatch(r"[^\s@*.]+(\.[^\s@*.]+)+", name):
-            raise ValueError(f"{name!r} is no domain; write it like gmail.com, or * alone for every domain")
-    return names
-
-
-def _blocked_entries(entries: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    from streams.core.normalise import checked
-
-    # Without ranks it is they that are wrong.
-    if "ranks" in info.data:
-        for entry in entries:
-            checked(entry, info.data["ranks"])
-    return entries
-
-
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 IdentifierType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Channels = Annotated[tuple[str, ...], AfterValidator(_known_channels), AfterValidator(_unique)]
+Channels = Annotated[tuple[str, ...], AfterValidator(known_channels), AfterValidator(unique)]
 Seconds = Annotated[int, Field(ge=1)]
 
 
@@ -236,7 +184,7 @@ class State(Section):
 class Identity(Section):
     """What identifies a person."""
 
-    ranks: Annotated[tuple[IdentifierType, ...], Field(min_length=1), AfterValidator(_unique)] = Field(
+    ranks: Annotated[tuple[IdentifierType, ...], Field(min_length=1), AfterValidator(unique)] = Field(
         default=("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id"),
         description="Identifier types, the strongest first. A person's state lives under the strongest.",
     )
@@ -254,15 +202,15 @@ class Identity(Section):
         description="An identifier that so many people claim within `shared_within_s` is nobody's (a kiosk); 0: never.",
     )
     shared_within_s: Seconds = Field(default=86_400, description="See `shared_profiles`; in event time.")
-    default_region: Annotated[str, AfterValidator(_known_region)] = Field(
+    default_region: Annotated[str, AfterValidator(known_region)] = Field(
         default="",
         description="Region, like DE, of phone numbers without + or 00; empty: such numbers stay as they are written.",
     )
-    drop_plus_tags: Annotated[tuple[str, ...], AfterValidator(_domains)] = Field(
+    drop_plus_tags: Annotated[tuple[str, ...], AfterValidator(domains)] = Field(
         default=(),
         description="Domains where `ann+shop@` is the address `ann@`; `*` alone: all of them.",
     )
-    blocked: Annotated[tuple[str, ...], AfterValidator(_blocked_entries)] = Field(
+    blocked: Annotated[tuple[str, ...], AfterValidator(blocked_entries)] = Field(
         default=(),
         description="What identifies nobody, beside `null`, `test` and their like: `value`, `type:value` or "
         "`type:pattern` with * and ?.",
@@ -275,7 +223,7 @@ class Sessions(Section):
     gap_s: Seconds = Field(
         default=1_800, description="A session ends after so many seconds without a touchpoint."
     )
-    gaps_s: Annotated[dict[str, Seconds], AfterValidator(_known_channels)] = Field(
+    gaps_s: Annotated[dict[str, Seconds], AfterValidator(known_channels)] = Field(
         default={}, description="The same for single channels: `web = 900`."
     )
     most_touchpoints: int = Field(

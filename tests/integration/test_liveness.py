@@ -19,6 +19,7 @@ from confluent_kafka import Producer
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.codec import Reason
+from streams.core.rules import RANKS
 from streams.runtime import topics
 from streams.runtime.changelog import Changelog
 from streams.runtime.metrics import METRICS, PREFIX, Metrics, Outcome, Phase, Step
@@ -203,13 +204,14 @@ def test_no_label_names_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         for channel in ("web", "pos"):
             producer.produce(f"touchpoints.{channel}", b"\0rubbish", b"email:somebody@example.com")
         assert producer.flush(30) == 0
-        feed(running, Options(people=100, seed=seed % 1_000_000, bots=1))
+        feed(running, Options(people=100, seed=seed % 1_000_000, bots=1, dirty_share=0.1))
         status, text = ask(port, "/metrics")
     assert status == 200
     known: dict[str, Callable[[str], bool]] = {
         "topic": {*topics.INPUTS, topics.INBOX}.__contains__,
         "partition": {str(p) for p in range(4)}.__contains__,
         "reason": set(Reason).__contains__,
+        "type": RANKS.__contains__,
         "kind": lambda kind: kind.isidentifier() and len(kind) < 30,
         "step": set(Step).__contains__,
         "phase": set(Phase).__contains__,
@@ -225,7 +227,6 @@ def test_no_label_names_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
                 assert known[label](value), sample
     assert {metric.name for metric in METRICS} - seen == {
         "counts",
-        "identifiers_blocked",
         "restore_share",
         "clock_delay_seconds",
     }
@@ -235,5 +236,5 @@ def test_no_label_names_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_list_of_labels_that_are_known_is_whole() -> None:
     """A label that is added must be thought of above: these are all."""
     labels = {label for metric in METRICS for label in metric.labels}
-    assert labels == {"topic", "partition", "reason", "kind", "step", "phase", "outcome", "version"}
+    assert labels == {"topic", "partition", "reason", "kind", "step", "phase", "outcome", "version", "type"}
     assert Metrics().registry is not None

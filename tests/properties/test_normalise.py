@@ -13,13 +13,17 @@ from tests.oracle.values import usable_value
 ASCII = st.characters(min_codepoint=33, max_codepoint=126)
 BLANKS = st.text(" \t\n\u00a0\u200b\u2060\ufeff", max_size=3)
 NUMBERS = st.text("0123456789+00() -./x\u2013٣３＋", max_size=18)
+PREFIXES = ("+49", "0049", "+49 (0)", "0", "+54 9", "+39", "+1", "+44", "+62", "")
+ZEROS = st.text("0", max_size=3)
 ADDRESSES = st.from_regex(
     r"[a-zA-Z0-9.+ßÜé]{0,6}@[a-zA-Z0-9üÉ.。_-]{0,8}\.(com|example|ÜB|コム)", fullmatch=True
 )
 VALUES = st.one_of(
     st.text(max_size=20),
     NUMBERS,
-    NUMBERS.map("+49".__add__),
+    st.builds(
+        "{}{}{}".format, st.sampled_from(PREFIXES), ZEROS, st.text("0123456789", min_size=5, max_size=11)
+    ),
     ADDRESSES,
     st.sampled_from(BLOCKED).map(lambda entry: entry.partition(":")[2].replace("*", "x.y") or entry),
 )

@@ -255,6 +255,7 @@ def test_a_value_has_512_characters_at_most() -> None:
     """An identifier is a key; blanks around it do not count, what its form adds does."""
     assert written("user_id", " " + "x" * MAX_LENGTH + " ") == "x" * MAX_LENGTH
     assert written("user_id", "x" * (MAX_LENGTH + 1)) is None
+    assert written("phone", "+49 30 1" + "-" * MAX_LENGTH + "23456") is None
     long_when_written = "x" * (MAX_LENGTH - 9) + "@ü.example"
     assert (len(long_when_written) > MAX_LENGTH, written("email", long_when_written[1:])) == (True, None)
 

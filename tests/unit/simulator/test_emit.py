@@ -9,6 +9,8 @@ import pytest
 
 from schemas import codec
 from schemas.catalog import CHANNELS
+from streams.core.normalise import Normaliser
+from streams.core.rules import Rules
 from streams.simulator.emit import Simulation
 from streams.simulator.encoding import Encoder, as_record
 from streams.simulator.options import DEMO_DAY, HOUR_MS, MINUTE_MS, Options, OptionsError
@@ -53,6 +55,14 @@ def test_message_ids_are_unique_but_for_copies() -> None:
     """Counting by message id is counting touchpoints."""
     originals = [each.touchpoint.message_id for each in entries_of() if not each.is_copy]
     assert len(set(originals)) == len(originals)
+
+
+def test_identifiers_are_read_as_whom_they_name() -> None:
+    """However carelessly a producer writes them: the truth knows nothing of how values are normalised."""
+    normaliser = Normaliser(Rules())
+    for each in entries_of(dirty_share=0.3):
+        found = (normaliser.identifier(kind, value) for kind, value in each.touchpoint.identifiers.items())
+        assert {identifier for identifier in found if identifier} == set(each.face.known)
 
 
 def test_shares_are_as_asked() -> None:
