@@ -19,7 +19,7 @@ from streams.core.links import Links, links_of
 from streams.core.messages import Bid, Waiting
 from streams.core.rules import Rules
 from streams.core.sessions import Session, content_uuid
-from streams.core.shapes import NEVER, Action, Alias, CartEntry, Root, SessionRow
+from streams.core.shapes import NEVER, Action, Alias, CartEntry, Contested, Root, SessionRow
 from streams.core.shelf import Shelf
 from streams.core.shelf import read as read_sessions
 
@@ -237,9 +237,20 @@ def _stored(actor: Actor, profile: Profile, sessions: list[SessionRow], journal:
         profile.proposal, profile.waiting,
         _or_none(profile.merged_ms), _or_none(profile.arrived_ms), _or_none(profile.found_ms),
         journal.first, len(journal.parts), journal.tail, _or_none(journal.floor_ms), profile.shelf.forgotten,
-        profile.shelf.parts(), profile.links.rows(), actor.generation, actor.epoch, actor.mark, actor.rivals,
-        list(profile.reserved.values()), profile.lost, profile.expecting, profile.refused,
-        profile.spare,
+        profile.shelf.parts(), profile.links.rows(), actor.generation, _contested(actor, profile),
+    )  # fmt: skip
+
+
+def _contested(actor: Actor, profile: Profile) -> Contested | None:
+    has_any = (
+        actor.epoch or actor.mark or actor.rivals or profile.reserved or profile.lost or profile.expecting
+        or profile.refused or profile.spare
+    )  # fmt: skip
+    if not has_any:
+        return None
+    return Contested(
+        actor.epoch, actor.mark, actor.rivals, list(profile.reserved.values()), profile.lost, profile.expecting,
+        profile.refused, profile.spare,
     )  # fmt: skip
 
 
@@ -271,14 +282,21 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
     head: Alias | Root = _decode_head(value)
     if isinstance(head, Alias):
         alias = Actor(identifier, head.root, None)
-        _mark(alias, head)
+        alias.generation, alias.epoch, alias.mark, alias.rivals = (
+            head.generation,
+            head.epoch,
+            head.mark,
+            head.rivals,
+        )
         return alias
     profile = _profile(identifier, head)
     profile.shelf, profile.sessions = read_sessions(
         key, head.sessions_forgotten, head.sessions_parts, head.sessions, parts.get
     )
     actor = Actor(identifier, identifier, profile)
-    _mark(actor, head)
+    actor.generation = head.generation
+    if head.contested is not None:
+        _contest(actor, profile, head.contested)
     numbers = range(head.journal_first, head.journal_first + head.journal_parts)
     found = [parts.get(_journal_key(key, number)) for number in numbers]
     held = [part for part in found if part is not None]
@@ -289,21 +307,16 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
     return actor
 
 
-def _mark(actor: Actor, head: Alias | Root) -> None:
-    actor.generation, actor.epoch, actor.mark, actor.rivals = (
-        head.generation,
-        head.epoch,
-        head.mark,
-        head.rivals,
-    )
+def _contest(actor: Actor, profile: Profile, stored: Contested) -> None:
+    actor.epoch, actor.mark, actor.rivals = stored.epoch, stored.mark, stored.rivals
+    profile.reserved = {bid.identifier: bid for bid in stored.reserved}
+    profile.lost, profile.expecting, profile.refused = stored.lost, stored.expecting, stored.refused
+    profile.spare = stored.spare
 
 
 def _profile(identifier: str, head: Root) -> Profile:
     profile = Profile([identifier, *head.others])
     profile.links = links_of(head.links, len(profile.members))
-    profile.reserved = {bid.identifier: bid for bid in head.reserved}
-    profile.lost, profile.expecting, profile.refused = head.lost, head.expecting, head.refused
-    profile.spare = head.spare
     profile.revision = head.revision
     profile.last_ms, profile.last_digest = _or_never(head.last_ms), head.last_digest
     profile.episodes = [Episode(*row) for row in head.episodes]

@@ -14,7 +14,9 @@ from typing import Final
 
 import msgspec
 
+from streams.core import left_out
 from streams.core.actor import Actor, Actors, Profile, load, profile_id_of, whole
+from streams.core.belongings import REFUSED, RELEASED, SHARED, Belonging
 from streams.core.identifier import Identifiers
 from streams.core.limits import Limits, Weight, counts_of, kind_of
 from streams.core.links import only
@@ -34,56 +36,11 @@ from streams.core.messages import (
     Weigh,
 )
 from streams.core.profile import Profiles
-from streams.core.rules import HOUR_MS, Rules
+from streams.core.rules import Rules
 
-CREATED: Final = "created"
-STITCHED: Final = "stitched"
-MERGED: Final = "merged"
-REFUSED: Final = "refused"
-RELEASED: Final = "released"
-SHARED: Final = "shared"
-SEEN_TOGETHER: Final = "seen together"
-MOST_LOST: Final = 500
-"""So many refused links are remembered of a profile; what is forgotten is asked, and refused, again."""
 UNSAID: Final = -1
 """Instead of an epoch: the root says it itself."""
 _MOST_RIVALS: Final = 64
-MOST_SPARE: Final = 100
-ASK_AGAIN_MS: Final = 24 * HOUR_MS
-
-
-class Belonging:
-    """What `identities` says of an identifier: whose it is, or why it stays whose it was."""
-
-    __slots__ = (
-        "cause", "decided_by", "identifier", "kind", "other_profile_id", "own_profile_id", "profile_id", "reason",
-        "root", "rule",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        actor: Actor,
-        profile_id: str,
-        root: str,
-        kind: str,
-        cause: Cause,
-        *,
-        identifier: str = "",
-        other_profile_id: str | None = None,
-        rule: str = SEEN_TOGETHER,
-        decided_by: str | None = None,
-        reason: str | None = None,
-    ) -> None:
-        self.identifier = identifier or actor.identifier
-        self.own_profile_id = actor.profile_id
-        self.profile_id = profile_id
-        self.root = root
-        self.kind = kind
-        self.cause = cause
-        self.other_profile_id = other_profile_id
-        self.rule = rule
-        self.decided_by = decided_by
-        self.reason = reason
 
 
 class Contests:
@@ -115,17 +72,10 @@ class Contests:
     # -- before a claim
 
     def is_lost(self, profile: Profile, identifier: str, cause: Cause) -> bool:
-        """True if this link, or a better one between the same two, was refused lately.
-
-        That is for good, as long as the links it was weighed against count, which is looked into again once a day.
-        """
-        lost = profile.lost
-        if not lost:
-            return False
-        if identifier in lost:
-            return True
-        known, weight = lost.get(_pair(identifier, cause)), self._weight(identifier, cause)
-        return known is not None and known <= weight and weight[0] - known[0] < ASK_AGAIN_MS
+        """True if this link, or a better one of the same two, was refused lately, or the identifier is nobody's."""
+        return bool(profile.lost) and left_out.is_refused(
+            profile, identifier, cause, self._weight(identifier, cause)
+        )
 
     def has_room(self, actor: Actor, profile: Profile, identifier: str, cause: Cause) -> bool:
         """Whether a root may claim one more; where it has one of a kind already, the worst link decides."""
@@ -133,7 +83,7 @@ class Contests:
         if not kind:
             return True
         if not self._limits.is_unique(kind):
-            self._lose(profile, _pair(identifier, cause), identifier, cause)
+            left_out.refuse(profile, identifier, cause, self._weight(identifier, cause))
             self._refused(actor, identifier, kind, cause)
             return False
         held = _only_one(actor.index, kind)
@@ -143,7 +93,7 @@ class Contests:
         path = profile.links.path(actor.index[held], actor.index[cause.through])
         worst, weight = self.worst(profile, path)
         if weight is None or weight <= self._weight(identifier, cause):
-            self._lose(profile, _pair(identifier, cause), identifier, cause)
+            left_out.refuse(profile, identifier, cause, self._weight(identifier, cause))
             self._refused(actor, identifier, kind, cause)
             return False
         self._cut(actor, profile, worst, cause, self._limits.rule(kind))
@@ -189,7 +139,7 @@ class Contests:
                 self._on_release(actor, profile, message)
             case Retry():
                 self.settle_bid(profile, message.bid)
-                profile.lost.pop(_pair(message.bid.identifier, message.bid.cause), None)
+                left_out.ask_again(profile, message.bid)
                 self._tie(actor, message.bid.identifier, message.bid.cause)
                 self.resume(profile)
             case Disown():
@@ -261,7 +211,7 @@ class Contests:
             return
         is_cut = theirs is not None and theirs > link
         if not is_cut:
-            profile.refused = [*profile.refused[1 - MOST_LOST :], bid]
+            profile.refused = [*profile.refused[1 - left_out.MOST :], bid]
             self._refused(actor, bid.identifier, message.kind, bid.cause)
         beat = link if mine is None or mine < link else mine
         self._send(Release(bid.claimant, bid, actor.identifier, rule, is_cut, message.kind, beat))
@@ -281,8 +231,8 @@ class Contests:
                     self._cut(actor, profile, worst, bid.cause, message.rule)
             self._tie(actor, bid.identifier, bid.cause)
         elif bid.cause.through in actor.index:
-            key = _pair(bid.identifier, bid.cause) if message.kind else bid.identifier
-            self._lose(profile, key, bid.identifier, bid.cause)
+            weight = self._weight(bid.identifier, bid.cause)
+            left_out.refuse(profile, bid.identifier, bid.cause, weight, is_nobodys=not message.kind)
         self.resume(profile)
 
     # -- bids
@@ -337,7 +287,7 @@ class Contests:
     def _cut(self, actor: Actor, profile: Profile, child: int, cause: Cause, rule: str) -> None:
         """Let what hangs on a link go its own way, with the touchpoints that came through it."""
         links, members = profile.links, profile.members
-        left_out = members[links.parents[child]], members[child], links.times_ms[child], links.digests[child]
+        cut = members[links.parents[child]], members[child], links.times_ms[child], links.digests[child]
         leaving = links.below(child)
         top = min(leaving, key=lambda member: self._order(profile.members[member]))
         self._settle(actor)
@@ -345,7 +295,7 @@ class Contests:
         rows = only(links, leaving, top)
         alone = self._profiles.split(actor, [top, *[m for m in leaving if m != top]], rows)
         if alone.profile is not None:
-            self.spare(alone.profile, *left_out)
+            left_out.spare(alone.profile, *cut)
         self._detach(actor, alone, cause, rule)
 
     def _detach(self, actor: Actor, alone: Actor, cause: Cause, rule: str) -> None:
@@ -407,21 +357,6 @@ class Contests:
 
     # -- what is remembered, and told
 
-    def _lose(self, profile: Profile, key: str, identifier: str, cause: Cause) -> None:
-        """Remember that a link, or an identifier, is not to be claimed again."""
-        lost = profile.lost
-        weight = self._weight(identifier, cause)
-        lost.pop(key, None)
-        lost[key] = weight
-        if len(lost) > MOST_LOST:
-            del lost[next(iter(lost))]
-
-    def spare(self, profile: Profile, one: str, other: str, at_ms: int, digest: int) -> None:
-        """Keep a link that is left out of the tree, in case that one of those in it has to go."""
-        pairs = {(known[0], known[1]) for known in profile.spare}
-        if (one, other) not in pairs and (other, one) not in pairs and len(profile.spare) < MOST_SPARE:
-            profile.spare.append((one, other, at_ms, digest))
-
     def _weight(self, identifier: str, cause: Cause) -> Weight:
         return self._limits.weight(cause.through, identifier, cause.occurred_ms, cause.digest)
 
@@ -437,10 +372,6 @@ class Contests:
                 rule=self._limits.rule(kind),
             )
         )
-
-
-def _pair(identifier: str, cause: Cause) -> str:
-    return f"{cause.through}\0{identifier}"
 
 
 def _only_one(members: Iterable[str], kind: str) -> str | None:

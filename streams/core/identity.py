@@ -14,8 +14,10 @@ from typing import Final
 
 import msgspec
 
+from streams.core import left_out
 from streams.core.actor import Actor, Actors, Profile, load, profile_id_of, whole
-from streams.core.contests import CREATED, MERGED, STITCHED, Belonging, Contests
+from streams.core.belongings import CREATED, MERGED, STITCHED, Belonging
+from streams.core.contests import Contests
 from streams.core.identifier import Identifiers
 from streams.core.limits import Limits
 from streams.core.links import PENDING
@@ -78,10 +80,6 @@ class Identity:
         """What this batch has decided about identifiers."""
         return self._contests.belongings
 
-    def begin(self) -> None:
-        """Forget the batch before."""
-        self._contests.belongings = []
-
     def actor(self, identifier: str, cause: Cause) -> Actor:
         """The actor of an identifier, a new root if it was never seen."""
         actor = self._actors.find(identifier)
@@ -140,12 +138,10 @@ class Identity:
         self._actors.touch(actor)
         if weight >= worst_weight:
             if weight > worst_weight:
-                self._contests.spare(profile, cause.through, identifier, cause.occurred_ms, cause.digest)
+                left_out.spare(profile, cause.through, identifier, cause.occurred_ms, cause.digest)
             return
-        above = profile.members[links.parents[worst]]
-        self._contests.spare(
-            profile, above, profile.members[worst], links.times_ms[worst], links.digests[worst]
-        )
+        above, below = profile.members[links.parents[worst]], profile.members[worst]
+        left_out.spare(profile, above, below, links.times_ms[worst], links.digests[worst])
         links.cut(worst)
         inner, outer = (one, other) if links.top_of(one) == worst else (other, one)
         links.lead_from(inner)

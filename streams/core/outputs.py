@@ -18,8 +18,8 @@ from schemas.decision_writer import (
 )
 from streams.core.actions import CANCELLED, DUE, RECOVERED, STEP, TRIGGER
 from streams.core.actor import Actor
+from streams.core.belongings import Belonging
 from streams.core.carts import EMPTIED, OPEN, PURCHASED, Episode, episode_id_of, value_micros
-from streams.core.contests import Belonging
 from streams.core.profile import RETRACTED, Changed
 from streams.core.rules import Rules
 from streams.core.sessions import Session, session_id_of

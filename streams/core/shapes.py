@@ -77,6 +77,19 @@ class Alias(msgspec.Struct, gc=False, array_like=True, tag=0):
     rivals: list[tuple[int, str]] = []
 
 
+class Contested(msgspec.Struct, gc=False, array_like=True):
+    """What few profiles have anything of: see `actor.Profile`, and `actor.Actor` for the first three."""
+
+    epoch: int
+    mark: str
+    rivals: list[tuple[int, str]]
+    reserved: list[Bid]
+    lost: dict[str, tuple[int, int, str]]
+    expecting: list[str]
+    refused: list[Bid]
+    spare: list[tuple[str, str, int, int]]
+
+
 class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     """A profile as it is stored: the fields of `actor.Profile`, and what of its journal and its sessions is no part.
 
@@ -104,14 +117,7 @@ class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     sessions_parts: int
     links: list[tuple[int, int, int]] = []
     generation: int = 0
-    epoch: int = 0
-    mark: str = ""
-    rivals: list[tuple[int, str]] = []
-    reserved: list[Bid] = []
-    lost: dict[str, tuple[int, int, str]] = {}
-    expecting: list[str] = []
-    refused: list[Bid] = []
-    spare: list[tuple[str, str, int, int]] = []
+    contested: Contested | None = None
 
 
 class ClockState(msgspec.Struct, array_like=True):

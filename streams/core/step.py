@@ -6,14 +6,14 @@ more); must not know Kafka, Faust or the wall clock. The same state and input gi
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import CodecError, Reason
-from streams.core.actor import Actor, Actors, Change, Profile, Store
+from streams.core.actor import Actor, Actors, Profile, Store
 from streams.core.arrivals import Arrival, Arrivals, Forwarded
 from streams.core.clock import Clocks
+from streams.core.effects import Dead, Effects
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
 from streams.core.messages import Cause, Clock, Message, Touch, decode, encode
@@ -35,30 +35,6 @@ ACTIONS: Final = "actions"
 DEAD: Final = "records.dead"
 INPUTS: Final = tuple(f"touchpoints.{channel}" for channel in CHANNELS)
 _CLOCKS_KEY: Final = b"\0clocks"
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """A record that can never be processed, and why."""
-
-    record: Record
-    reason: Reason
-    detail: str
-
-
-@dataclass(slots=True)
-class Effects:
-    """What a batch does: records by output topic (to the task's own partition), messages by inbox partition, state.
-
-    `counts` are touchpoints, forwarded, duplicates, late, excess (of a profile with too many), clamped, messages,
-    fired, held and actions of this batch, and `blocked:<type>`, identifiers that identify nobody.
-    """
-
-    outputs: dict[str, Sequence[Output]] = field(default_factory=dict)
-    inbox: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
-    changes: list[Change] = field(default_factory=list)
-    dead: list[Dead] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
 
 
 class Step:
@@ -166,7 +142,7 @@ class Step:
         self._profiles.unsettled.clear()
         self._local.clear()
         self._profiles.changed = Changed()
-        self._identity.begin()
+        self._identity.belongings.clear()
         self._profiles.now_ms = self._now(now_ms)
         self._tell_clocks()
         self._deliver_local()

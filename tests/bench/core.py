@@ -17,7 +17,7 @@ from schemas import wire
 from schemas.catalog import Catalog
 from schemas.codec import check_rest, owner_bytes, read_head, stitch
 from streams.core.actor import Actor, Change, Profile, write_parts
-from streams.core.contests import Belonging
+from streams.core.belongings import Belonging
 from streams.core.identifier import Identifiers
 from streams.core.messages import Cause
 from streams.core.outputs import action_records, cart_records, identity_records, session_records

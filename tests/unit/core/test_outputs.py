@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.codec import decode
 from streams.core.actor import Actor, profile_id_of
-from streams.core.contests import Belonging
+from streams.core.belongings import Belonging
 from streams.core.messages import Cause
 from streams.core.outputs import identity_records
 
