@@ -26,6 +26,8 @@ NOT_SETTINGS = {
     "THROUGHLINE_SHARED_DATA": "tests: folder of the public data sets",
     "THROUGHLINE_REQUIRE": "tests: what may not be skipped (kafka, data)",
     "THROUGHLINE_SEED": "tests: repeats a run",
+    "THROUGHLINE_SEEDS": "tests: how many worlds the simulation plays",
+    "THROUGHLINE_FIRST_SEED": "tests: the first of them",
     "THROUGHLINE_FAILPOINTS": "tests: where a worker ends, freezes or fails (streams/runtime/failpoints.py)",
     "THROUGHLINE_BENCH": "benchmarks: a worker prints its figures when it stops",
 }

@@ -88,7 +88,7 @@ class Contests:
             return False
         held = _only_one(actor.index, kind)
         if held is None or profile.expecting:
-            profile.waiting.append(Link(actor.identifier, identifier, cause))
+            self.wait(profile, Link(actor.identifier, identifier, cause))
             return False
         path = profile.links.path(actor.index[held], actor.index[cause.through])
         worst, weight = self.worst(profile, path)
@@ -249,6 +249,16 @@ class Contests:
             waiting, profile.waiting = profile.waiting, []
             for held in waiting:
                 self._send(held)
+
+    def wait(self, profile: Profile, link: Link) -> None:
+        """Keep a link until it can be looked at; of the same two identifiers the best."""
+        weight = self._weight(link.identifier, link.cause)
+        for held in profile.waiting:
+            if isinstance(held, Link) and held.identifier == link.identifier:
+                is_same = held.cause.through == link.cause.through
+                if is_same and self._weight(held.identifier, held.cause) <= weight:
+                    return
+        profile.waiting.append(link)
 
     def turn_down(self, actor: Actor, bid: Bid) -> None:
         """Nobody can have an identifier that is nobody's."""

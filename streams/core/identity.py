@@ -10,7 +10,6 @@ A claim is settled by exactly one answer: `Claimed`, `Retry`, `Release`, or the 
 """
 
 from collections.abc import Callable
-from typing import Final
 
 import msgspec
 
@@ -22,6 +21,7 @@ from streams.core.identifier import Identifiers
 from streams.core.limits import Limits
 from streams.core.links import PENDING
 from streams.core.messages import (
+    NO_LINK,
     Absorb,
     Accept,
     Bid,
@@ -44,9 +44,6 @@ from streams.core.profile import Profiles
 from streams.core.rules import Rules
 from streams.core.shapes import NEVER
 from streams.core.touchpoint import Touchpoint
-
-NO_LINK: Final = ""
-"""Refused not for a limit, but because the two are not linked any more."""
 
 
 class Identity:
@@ -130,7 +127,7 @@ class Identity:
             return
         if profile.expecting:
             self._actors.touch(actor)
-            profile.waiting.append(Link(actor.identifier, identifier, cause))
+            self._contests.wait(profile, Link(actor.identifier, identifier, cause))
             return
         weight = self._limits.weight(cause.through, identifier, cause.occurred_ms, cause.digest)
         worst, worst_weight = self._contests.worst(profile, links.path(one, other))
@@ -151,7 +148,7 @@ class Identity:
         """Ask an identifier to belong to a root, if there is room for it."""
         self._actors.touch(actor)
         if profile.proposal or identifier in profile.reserved:
-            profile.waiting.append(Link(actor.identifier, identifier, cause))
+            self._contests.wait(profile, Link(actor.identifier, identifier, cause))
             return
         if not self._contests.has_room(actor, profile, identifier, cause):
             return
@@ -324,7 +321,8 @@ class Identity:
                 self._send(Repoint(member, message.root, message.epoch, generation, cause))
         actor.become_alias(message.root)
         actor.generation = generation
-        self._note(actor, profile_id_of(message.root, message.epoch), message.root, MERGED, cause)
+        profile_id = profile_id_of(message.root, message.epoch)
+        self._note(actor, profile_id, message.root, MERGED, cause, came_from=actor.profile_id)
         for held in waiting:
             self._send(msgspec.structs.replace(held, to=message.root))
 
@@ -379,12 +377,16 @@ class Identity:
         if message.generation < actor.generation or actor.profile is not None:
             return
         self._actors.touch(actor)
+        came_from = profile_id_of(actor.root, 0)
         actor.root, actor.generation = message.root, message.generation
         if message.epoch >= 0:
-            self._note(actor, profile_id_of(message.root, message.epoch), message.root, MERGED, message.cause)
+            profile_id = profile_id_of(message.root, message.epoch)
+            self._note(actor, profile_id, message.root, MERGED, message.cause, came_from=came_from)
 
-    def _note(self, actor: Actor, profile_id: str, root: str, kind: str, cause: Cause) -> None:
-        self.belongings.append(Belonging(actor, profile_id, root, kind, cause))
+    def _note(
+        self, actor: Actor, profile_id: str, root: str, kind: str, cause: Cause, came_from: str | None = None
+    ) -> None:
+        self.belongings.append(Belonging(actor, profile_id, root, kind, cause, other_profile_id=came_from))
 
 
 def _is_nobodys(actor: Actor, bid: Bid) -> bool:

@@ -5,7 +5,7 @@ the identifier the message is for. `generation` numbers the pointers of a profil
 how often an identifier has become a root anew, so that ids of profiles are never reused.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -96,8 +96,12 @@ class Accept(msgspec.Struct, gc=False, array_like=True, tag=6):
     bid: Bid
 
 
+NO_LINK: Final = ""
+"""Refused not for a limit, but because the two are not linked any more."""
+
+
 class Refuse(msgspec.Struct, gc=False, array_like=True, tag=11):
-    """No: together they would have too many identifiers of type `kind`, or, if that is empty, are no longer linked."""
+    """No: together they would have too many identifiers of type `kind`, or NO_LINK."""
 
     to: str
     proposal: str
