@@ -207,7 +207,7 @@ class Step:
     def _route(self, arrival: Arrival) -> None:
         """Bring a touchpoint to the root of its lowest identifier that identifies: here, or in another task."""
         identifier, touchpoint = arrival.to, arrival.touchpoint
-        through = touchpoint.identifiers[arrival.skipped]
+        through, left = touchpoint.identifiers[arrival.skipped], ""
         while True:
             # Whoever has state here lives here; only of the others it must be worked out where.
             actor = self._actors.find(identifier)
@@ -226,11 +226,8 @@ class Step:
                 self._take(actor, actor.profile, arrival)
                 return
             # It has left while the touchpoint was on its way, and knows by now whose it is.
-            assert identifier != through, "a root that is no member of its profile"
-            identifier = through
-            assert self._actors.find(identifier) is None, (
-                "an identifier points to a root that does not know it"
-            )
+            assert actor.identifier != left, "an identifier points to a root that does not know it"
+            left, identifier = actor.identifier, through
         self._count("forwarded")
         record = arrival.record if arrival.message is None else Forwarded(arrival.message)
         assert record.value is not None
