@@ -384,6 +384,11 @@ class Contests:
         )
 
 
+def is_nobodys(actor: Actor, bid: Bid) -> bool:
+    """True if a bid is a link with a root that identifies nobody."""
+    return bool(actor.mark) and actor.identifier in (bid.identifier, bid.cause.through)
+
+
 def _only_one(members: Iterable[str], kind: str) -> str | None:
     """The member of a type of which there is at most one."""
     for member in members:

@@ -16,7 +16,7 @@ import msgspec
 from streams.core import left_out
 from streams.core.actor import Actor, Actors, Profile, load, profile_id_of, whole
 from streams.core.belongings import CREATED, MERGED, STITCHED, Belonging
-from streams.core.contests import Contests
+from streams.core.contests import Contests, is_nobodys
 from streams.core.identifier import Identifiers
 from streams.core.limits import Limits
 from streams.core.links import PENDING
@@ -242,7 +242,7 @@ class Identity:
         if profile.proposal:
             profile.waiting.append(message)
             return
-        if _is_nobodys(actor, bid):
+        if is_nobodys(actor, bid):
             self._send(Retry(bid.claimant, bid))
             return
         self._profiles.hold(profile)
@@ -273,7 +273,7 @@ class Identity:
         if here not in actor.index:
             here, there = there, here
         kind = NO_LINK
-        is_link = here in actor.index and there in message.members and not _is_nobodys(actor, bid)
+        is_link = here in actor.index and there in message.members and not is_nobodys(actor, bid)
         if is_link and message.child not in actor.index:
             kind = self._contests.broken_by(
                 actor, profile, [*message.members, *[held.identifier for held in message.reserved]]
@@ -350,9 +350,13 @@ class Identity:
         end, here = bid.identifier, bid.cause.through
         if end not in child.index:
             end, here = here, end
+        actor.generation = max(actor.generation, message.generation)
+        for member in child.index:
+            if member not in actor.index:
+                # It joined after the proposal, so whoever was root since has not told it.
+                self._send(Repoint(member, actor.identifier, actor.epoch, actor.generation, bid.cause))
         self._graft(actor, profile, child, end, here, bid.cause)
         self._profiles.absorb(actor, child)
-        actor.generation = max(actor.generation, message.generation)
         self._contests.settle_bid(profile, bid)
         self._contests.resume(profile)
 
@@ -387,11 +391,6 @@ class Identity:
         self, actor: Actor, profile_id: str, root: str, kind: str, cause: Cause, came_from: str | None = None
     ) -> None:
         self.belongings.append(Belonging(actor, profile_id, root, kind, cause, other_profile_id=came_from))
-
-
-def _is_nobodys(actor: Actor, bid: Bid) -> bool:
-    """True if a bid is a link with a root that identifies nobody."""
-    return bool(actor.mark) and actor.identifier in (bid.identifier, bid.cause.through)
 
 
 def _profile(actor: Actor) -> Profile:

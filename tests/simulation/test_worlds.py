@@ -49,6 +49,13 @@ def test_worlds_come_out_right(first: int) -> None:
     assert not wrong, said(wrong)
 
 
+@pytest.mark.parametrize("seed", [100_904])
+def test_worlds_that_came_out_wrong_once(seed: int) -> None:
+    """An identifier that joined between proposal and hand-over followed a root that had gone on itself."""
+    found = play(world_of(seed), setting_of(seed), seed=seed)
+    assert not found, f"python -m tests.simulation {seed}\n{found}"
+
+
 @pytest.mark.parametrize("first", blocks(0.5))
 def test_repeated_batches_change_nothing(first: int) -> None:
     """Where a crash loses the state of a batch that was sent, and the same batch is processed again: the same."""
