@@ -36,10 +36,7 @@ class Limits:
 
     def broken_by(self, held: Mapping[str, int], more: Iterable[str]) -> str:
         """The type of which there would be too many with more identifiers, "" if of none; `held` counts by type."""
-        counts: dict[str, int] = {}
-        for identifier in more:
-            kind = kind_of(identifier)
-            counts[kind] = counts.get(kind, 0) + 1
+        counts = counts_of(more)
         for kind in self._limits:
             if kind in counts and held.get(kind, 0) + counts[kind] > self._limits[kind]:
                 return kind
