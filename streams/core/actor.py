@@ -48,17 +48,22 @@ class Profile:
     `members` keep their places, so one that has left leaves "" behind. `reserved` are claims without an answer yet, by
     identifier; `lost` what is not to be claimed again, and the weight of the link that was refused; `refused` whose
     claims were refused here; `spare` links (two members, epoch ms, digest) left out of the tree; `expecting` whose
-    state is on its way here.
+    state is on its way here. `name` is the lowest of the members, `epochs` how often members were split off, where they
+    were. `via` tells of members that follow another member, a former root, instead of the root: by place, its place.
+    `proposed_size` is how many members there were when the proposal was made.
     """
 
     __slots__ = (
-        "actions", "arrived_ms", "episodes", "expecting", "found_ms", "last_digest", "last_ms", "late", "links", "lost",
-        "members", "merged_ms", "proposal", "refused", "reserved", "revision", "sessions", "shelf", "spare",
-        "waiting",
+        "actions", "arrived_ms", "episodes", "epochs", "expecting", "found_ms", "last_digest", "last_ms", "late",
+        "links", "lost", "members", "merged_ms", "name", "proposal", "proposed_size", "refused", "reserved", "revision",
+        "sessions", "shelf", "spare", "via", "waiting",
     )  # fmt: skip
 
     def __init__(self, members: list[str]) -> None:
         self.members = members
+        self.name = members[0] if members else ""
+        self.epochs: dict[str, int] = {}
+        self.via: dict[int, int] = {}
         self.links = Links()
         self.reserved: dict[str, Bid] = {}
         self.lost: dict[str, Weight] = {}
@@ -74,6 +79,7 @@ class Profile:
         self.actions: list[Action] = []
         self.late: dict[int, int] = {}
         self.proposal = ""
+        self.proposed_size = 0
         self.waiting: list[Waiting] = []
         self.merged_ms = NEVER
         self.arrived_ms = NEVER
@@ -82,11 +88,11 @@ class Profile:
 
 @mypyc_attr(acyclic=True)
 class Actor:
-    """An actor in memory: an alias of `root`, or, with a profile, a root itself.
+    """An actor in memory: an alias that follows `root`, or, with a profile, a root itself.
 
     A root has its journal and its cart entries, in event-time order, beside the profile; while it is unsettled, these
     are ahead of its sessions and carts. `timer_ms` is its entry among the timers, None if that is not known.
-    `generation` numbers the pointers of its profile, `epoch` how often an operator made it a root of its own; `mark`
+    `generation` numbers the pointers to it, `epoch` how often an operator made it a root of its own; `mark`
     says why it identifies nobody, `rivals` who has claimed it in vain (when the touchpoint occurred, claimant).
     """
 
@@ -134,11 +140,27 @@ class Actor:
             self.index = {member: i for i, member in enumerate(profile.members) if member}
 
     @property
+    def own_id(self) -> str:
+        """The id of a profile that has its name from this identifier."""
+        return profile_id_of(self.identifier, self.epoch)
+
+    @property
     def profile_id(self) -> str:
-        """The id this identifier's own profile has, or would have."""
+        """The id of its profile; of an alias, of the one it handed over."""
         if not self._profile_id:
-            self._profile_id = profile_id_of(self.identifier, self.epoch)
+            profile = self.profile
+            if profile is None:
+                return self.own_id
+            self._profile_id = profile_id_of(profile.name, profile.epochs.get(profile.name, 0))
         return self._profile_id
+
+    def rename(self, name: str) -> None:
+        """Another member is the lowest now."""
+        profile = self.profile
+        assert profile is not None
+        profile.name, self._profile_id = name, ""
+        for session in profile.sessions:
+            session.owner = b""
 
     @property
     def revision(self) -> int:
@@ -176,7 +198,7 @@ class Actor:
 
     def become_alias(self, root: str) -> None:
         """Hand everything over: only the pointer stays."""
-        self._last_revision = self.revision
+        self._last_revision, self._profile_id = self.revision, self.profile_id
         assert self.profile is not None
         self.profile.sessions = []
         self.handed_over, self.profile, self.root = self.profile.shelf, None, root
@@ -187,7 +209,7 @@ class Actor:
     def become_root(self, other: "Actor") -> None:
         """Take over a profile that was made for this identifier."""
         assert other.profile is not None
-        self.root, self.profile = self.identifier, other.profile
+        self.root, self.profile, self._profile_id = self.identifier, other.profile, ""
         self.profile.revision = max(self.profile.revision, self._last_revision)
         self.index, self.carts, self._counts = other.index, other.carts, None
         self.journal.extend(other.journal, list(range(len(other.profile.members))))
@@ -195,9 +217,9 @@ class Actor:
 
 
 @lru_cache(maxsize=CACHED_IDS)
-def profile_id_of(root: str, epoch: int) -> str:
-    """The profile id of a root: a version 5 UUID of the identifier and of how often it was made a root anew."""
-    return content_uuid(_NAMESPACE, f"{root}\0{epoch}".encode() if epoch else root.encode())
+def profile_id_of(name: str, epoch: int) -> str:
+    """The id of a profile: a version 5 UUID of its lowest identifier and of how often that was split off."""
+    return content_uuid(_NAMESPACE, f"{name}\0{epoch}".encode() if epoch else name.encode())
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -238,19 +260,20 @@ def _stored(actor: Actor, profile: Profile, sessions: list[SessionRow], journal:
         _or_none(profile.merged_ms), _or_none(profile.arrived_ms), _or_none(profile.found_ms),
         journal.first, len(journal.parts), journal.tail, _or_none(journal.floor_ms), profile.shelf.forgotten,
         profile.shelf.parts(), profile.links.rows(), actor.generation, _contested(actor, profile),
+        "" if profile.name == actor.identifier else profile.name, profile.proposed_size,
     )  # fmt: skip
 
 
 def _contested(actor: Actor, profile: Profile) -> Contested | None:
     has_any = (
         actor.epoch or actor.mark or actor.rivals or profile.reserved or profile.lost or profile.expecting
-        or profile.refused or profile.spare
+        or profile.refused or profile.spare or profile.epochs or profile.via
     )  # fmt: skip
     if not has_any:
         return None
     return Contested(
         actor.epoch, actor.mark, actor.rivals, list(profile.reserved.values()), profile.lost, profile.expecting,
-        profile.refused, profile.spare,
+        profile.refused, profile.spare, profile.epochs, profile.via,
     )  # fmt: skip
 
 
@@ -311,7 +334,7 @@ def _contest(actor: Actor, profile: Profile, stored: Contested) -> None:
     actor.epoch, actor.mark, actor.rivals = stored.epoch, stored.mark, stored.rivals
     profile.reserved = {bid.identifier: bid for bid in stored.reserved}
     profile.lost, profile.expecting, profile.refused = stored.lost, stored.expecting, stored.refused
-    profile.spare = stored.spare
+    profile.spare, profile.epochs, profile.via = stored.spare, stored.epochs, stored.via
 
 
 def _profile(identifier: str, head: Root) -> Profile:
@@ -322,6 +345,8 @@ def _profile(identifier: str, head: Root) -> Profile:
     profile.episodes = [Episode(*row) for row in head.episodes]
     profile.actions = head.actions
     profile.late, profile.proposal, profile.waiting = head.late, head.proposal, head.waiting
+    profile.proposed_size = head.proposed_size
+    profile.name = head.name or identifier
     profile.merged_ms, profile.arrived_ms = _or_never(head.merged_ms), _or_never(head.arrived_ms)
     profile.found_ms = _or_never(head.found_ms)
     return profile

@@ -13,6 +13,7 @@ STITCHED: Final = "stitched"
 MERGED: Final = "merged"
 REFUSED: Final = "refused"
 RELEASED: Final = "released"
+NAMED: Final = "named"
 SHARED: Final = "shared"
 SEEN_TOGETHER: Final = "seen together"
 
@@ -40,7 +41,7 @@ class Belonging:
         reason: str | None = None,
     ) -> None:
         self.identifier = identifier or actor.identifier
-        self.own_profile_id = actor.profile_id
+        self.own_profile_id = actor.own_id
         self.profile_id = profile_id
         self.root = root
         self.kind = kind

@@ -16,11 +16,12 @@ import msgspec
 
 from streams.core import left_out
 from streams.core.actor import Actor, Actors, Profile, load, profile_id_of, whole
-from streams.core.belongings import REFUSED, RELEASED, SHARED, Belonging
+from streams.core.belongings import MERGED, NAMED, REFUSED, RELEASED, SHARED, Belonging
 from streams.core.identifier import Identifiers
 from streams.core.limits import Limits, Weight, counts_of, kind_of
 from streams.core.links import only
 from streams.core.messages import (
+    UNSAID,
     Bid,
     Cause,
     Claimed,
@@ -38,8 +39,6 @@ from streams.core.messages import (
 from streams.core.profile import Profiles
 from streams.core.rules import Rules
 
-UNSAID: Final = -1
-"""Instead of an epoch: the root says it itself."""
 _MOST_RIVALS: Final = 64
 
 
@@ -151,15 +150,19 @@ class Contests:
         """Whether an alias passes a message on to its root: a contest about itself it counts, and may end."""
         if isinstance(message, Claimed):
             # Told by whom it follows now, so that it hears of it before anything else from here.
-            told = Repoint(message.bid.identifier, actor.root, UNSAID, actor.generation, message.bid.cause)
-            self._send(told)
-        if not isinstance(message, Contest) or message.to != message.bid.identifier:
+            bid = message.bid
+            self._send(Repoint(bid.identifier, actor.root, "", 0, actor.generation, bid.cause, UNSAID))
+        return not isinstance(message, Contest) or self._is_somebodys(actor, message.bid)
+
+    def _is_somebodys(self, actor: Actor, bid: Bid) -> bool:
+        """Whether an identifier still identifies after another contest about it; if it does not, nobody gets it."""
+        if actor.identifier != bid.identifier:
             return True
         self._actors.touch(actor)
         if not actor.mark:
-            self._count_rival(actor, message.bid)
+            self._count_rival(actor, bid)
         if actor.mark:
-            self.turn_down(actor, message.bid)
+            self.turn_down(actor, bid)
         return not actor.mark
 
     def open(self, actor: Actor, kind: str, bid: Bid) -> None:
@@ -186,8 +189,7 @@ class Contests:
 
     def _on_contest(self, actor: Actor, profile: Profile, message: Contest) -> None:
         bid = message.bid
-        if actor.mark and bid.identifier == actor.identifier:
-            self.turn_down(actor, bid)
+        if not self._is_somebodys(actor, bid):
             return
         if profile.proposal or profile.expecting:
             profile.waiting.append(message)
@@ -268,7 +270,8 @@ class Contests:
         """What a claimed identifier was seen with has left before the claim was answered: it goes there, as it is."""
         alone = Actor(bid.identifier, bid.identifier, Profile([bid.identifier]))
         rule = "its link has gone elsewhere"
-        self._detach(actor, alone, bid.cause, rule)
+        actor.generation += 1
+        self._detach(actor, alone, bid.cause, rule, actor.profile_id)
         self._send(Link(bid.cause.through, bid.identifier, bid.cause))
 
     # -- coming apart
@@ -290,9 +293,7 @@ class Contests:
         self.belongings.append(
             Belonging(actor, actor.profile_id, message.to, RELEASED, cause, other_profile_id=owner, rule=rule)
         )
-        for member in actor.index:
-            if member != message.to:
-                self._send(Repoint(member, message.to, actor.epoch, message.generation, message.cause))
+        self.repoint(actor, [member for member in actor.index if member != message.to], cause, MERGED)
 
     def _cut(self, actor: Actor, profile: Profile, child: int, cause: Cause, rule: str) -> None:
         """Let what hangs on a link go its own way, with the touchpoints that came through it."""
@@ -303,18 +304,36 @@ class Contests:
         self._settle(actor)
         links.cut(child)
         rows = only(links, leaving, top)
+        stranded = self._stranded(profile, leaving)
         alone = self._profiles.split(actor, [top, *[m for m in leaving if m != top]], rows)
         if alone.profile is not None:
             left_out.spare(alone.profile, *cut)
-        self._detach(actor, alone, cause, rule)
-
-    def _detach(self, actor: Actor, alone: Actor, cause: Cause, rule: str) -> None:
+        came_from = actor.profile_id
+        if profile.name not in actor.index:
+            actor.rename(min(actor.index, key=self._order))
+            self._named(actor, cause, came_from)
         actor.generation += 1
+        # Before those are told of it whom they have followed.
+        self.repoint(actor, stranded, cause, NAMED)
+        self._detach(actor, alone, cause, rule, came_from)
+
+    def _stranded(self, profile: Profile, leaving: Iterable[int]) -> list[str]:
+        """Members that stay, and have followed one that leaves; nobody follows through what has left any more."""
+        gone = set(leaving)
+        stranded = []
+        for place, through in list(profile.via.items()):
+            if place in gone or through in gone:
+                del profile.via[place]
+                if place not in gone:
+                    stranded.append(profile.members[place])
+        return stranded
+
+    def _detach(self, actor: Actor, alone: Actor, cause: Cause, rule: str, owner: str) -> None:
         generation = actor.generation
-        self._send(Detach(alone.identifier, generation, whole(alone), cause, actor.profile_id, rule))
+        self._send(Detach(alone.identifier, generation, whole(alone), cause, owner, rule))
         for member in alone.index:
             if member != alone.identifier:
-                self._send(Repoint(member, alone.identifier, UNSAID, generation, cause))
+                self._send(Repoint(member, alone.identifier, "", 0, generation, cause, UNSAID))
 
     def _on_disown(self, actor: Actor, profile: Profile, message: Disown) -> None:
         """Links through an identifier that is nobody's link nobody."""
@@ -364,6 +383,29 @@ class Contests:
             Belonging(actor, profile_id_of(actor.root, 0), actor.root, SHARED, cause, rule=actor.mark)
         )
         self._send(Disown(actor.root, actor.identifier, cause, actor.mark))
+
+    # -- names and pointers
+
+    def name(self, actor: Actor, profile: Profile, member: str, cause: Cause) -> None:
+        """Call a profile after a member that has joined, if that is lower than all there were."""
+        if self._order(member) < self._order(profile.name):
+            came_from = actor.profile_id
+            actor.rename(member)
+            self._named(actor, cause, came_from)
+
+    def _named(self, actor: Actor, cause: Cause, came_from: str) -> None:
+        self.belongings.append(
+            Belonging(actor, actor.profile_id, actor.identifier, NAMED, cause, other_profile_id=came_from)
+        )
+
+    def repoint(self, actor: Actor, members: Iterable[str], cause: Cause, kind: str) -> None:
+        """Tell members of a root to follow it."""
+        profile = actor.profile
+        assert profile is not None
+        name, generation = profile.name, actor.generation
+        epoch = profile.epochs.get(name, 0)
+        for member in members:
+            self._send(Repoint(member, actor.identifier, name, epoch, generation, cause, kind))
 
     # -- what is remembered, and told
 

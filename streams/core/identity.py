@@ -1,10 +1,12 @@
 """The identity protocol: which identifiers are one person, agreed between actors by messages.
 
-Owns claims, unions and the hand-over of a whole profile to a lower root; must not know records, topics or timers, nor
-who is right where two people want the same identifier (see `contests`). The root of a person is the lowest of its
+Owns claims, unions and the hand-over of a whole profile to a larger one; must not know records, topics or timers, nor
+who is right where two people want the same identifier (see `contests`). A person is named after the lowest of its
 identifiers, and what holds it together are its best links (see `links`), so the answer does not depend on the order in
-which links arrive. While a root has a proposal out, whatever else would make it ask again waits in its state; waits go
-strictly downwards in rank, so they cannot deadlock.
+which links arrive. Where it is kept does, and nobody sees it: of two roots the one with fewer members hands over, so
+that an identifier moves at most log2(n) times (weighted union, Tarjan 1975). While a root has a proposal out, whatever
+else would make it ask again waits in its state; only who had fewer members when it asked may wait for another that
+asks, so waits cannot form a circle.
 
 A claim is settled by exactly one answer: `Claimed`, `Retry`, `Release`, or the `Absorb` that makes both sides one.
 """
@@ -21,7 +23,9 @@ from streams.core.identifier import Identifiers
 from streams.core.limits import Limits
 from streams.core.links import PENDING
 from streams.core.messages import (
+    BUSY,
     NO_LINK,
+    UNSAID,
     Absorb,
     Accept,
     Bid,
@@ -66,6 +70,7 @@ class Identity:
         self._order = identifiers.order
         self._profiles = profiles
         self._limits = Limits(rules)
+        self._few = rules.few_members
         self._send = send
         self._settle = settle
         self._contests = Contests(
@@ -157,7 +162,9 @@ class Identity:
         profile.reserved[identifier] = bid
         # It may turn out to be somebody else's, with whom this profile is then one.
         self._profiles.hold(profile)
-        self._send(Claim(identifier, bid, actor.generation, actor.epoch))
+        name = profile.name
+        epoch = profile.epochs.get(name, 0)
+        self._send(Claim(identifier, bid, actor.generation, len(actor.index), name, epoch))
 
     def handle(self, message: ForActor) -> None:
         """Any message of the protocol but a touchpoint."""
@@ -190,7 +197,7 @@ class Identity:
             case Link():
                 self.tie(actor, message.identifier, message.cause)
             case Claimed():
-                self._on_claimed(actor, profile, message.bid)
+                self._on_claimed(actor, profile, message)
             case Union():
                 self._on_union(actor, profile, message)
             case Propose():
@@ -206,16 +213,23 @@ class Identity:
         if actor is None:
             actor = self._actors.create_alias(message.to, bid.claimant)
             actor.generation = message.generation
-            self._note(actor, profile_id_of(bid.claimant, message.epoch), bid.claimant, STITCHED, bid.cause)
-            self._send(Claimed(bid.claimant, bid))
-        elif actor.mark:
+            name, epoch = self._lower(message.to, 0, message.name, message.epoch)
+            self._note(actor, profile_id_of(name, epoch), bid.claimant, STITCHED, bid.cause)
+            self._send(Claimed(bid.claimant, bid, 0))
+            return
+        if actor.mark:
             self._contests.turn_down(actor, bid)
         elif actor.root == bid.claimant and actor.profile is None:
-            self._send(Claimed(bid.claimant, bid))
+            self._send(Claimed(bid.claimant, bid, actor.epoch))
         else:
-            self._send(Union(actor.root, bid.claimant, bid))
+            union = Union(actor.root, bid.claimant, bid, message.size)
+            if actor.profile is None:
+                self._send(union)
+            else:
+                self._on_union(actor, actor.profile, union)
 
-    def _on_claimed(self, actor: Actor, profile: Profile, bid: Bid) -> None:
+    def _on_claimed(self, actor: Actor, profile: Profile, message: Claimed) -> None:
+        bid = message.bid
         self._actors.touch(actor)
         self._contests.settle_bid(profile, bid)
         through = actor.index.get(bid.cause.through)
@@ -224,10 +238,11 @@ class Identity:
         elif through is not None and not (actor.mark and through == 0):
             actor.add_member(bid.identifier)
             profile.links.append(through, bid.cause.occurred_ms, bid.cause.digest)
+            if message.epoch:
+                profile.epochs[bid.identifier] = message.epoch
             if bid.claimant != actor.identifier:
-                self._send(
-                    Repoint(bid.identifier, actor.identifier, actor.epoch, actor.generation, bid.cause)
-                )
+                self._contests.repoint(actor, (bid.identifier,), bid.cause, MERGED)
+            self._contests.name(actor, profile, bid.identifier, bid.cause)
         else:
             # What it was seen with has left meanwhile: it follows as somebody new.
             self._contests.let_go(actor, bid)
@@ -246,29 +261,42 @@ class Identity:
             self._send(Retry(bid.claimant, bid))
             return
         self._profiles.hold(profile)
-        if self._order(message.to) < self._order(message.other):
-            self._send(Union(message.other, message.to, bid))
+        size = len(actor.index)
+        if not self._is_less(size, actor.identifier, message.size, message.other):
+            self._send(Union(message.other, actor.identifier, bid, size))
             return
         if bid.identifier not in actor.index and bid.cause.through not in actor.index:
             self._send(Retry(bid.claimant, bid))
             return
         profile.revision += 1
-        profile.proposal = f"{profile.revision} {message.other}"
-        members = list(actor.index)
-        reserved = list(profile.reserved.values())
+        profile.proposal, profile.proposed_size = f"{profile.revision} {message.other}", size
         self._send(
             Propose(
-                message.other, actor.identifier, members, reserved, profile.proposal, actor.generation, bid
+                message.other,
+                actor.identifier,
+                size,
+                list(actor.index),
+                list(profile.reserved.values()),
+                profile.proposal,
+                actor.generation,
+                bid,
             )
         )
 
+    def _is_less(self, size: int, root: str, other_size: int, other: str) -> bool:
+        """Which of two roots hands over: the one of fewer members, of equal ones the higher."""
+        return size < other_size or (size == other_size and self._order(root) > self._order(other))
+
     def _on_propose(self, actor: Actor, profile: Profile, message: Propose) -> None:
         self._actors.touch(actor)
+        bid = message.bid
         if profile.proposal and message.child != actor.identifier:
-            profile.waiting.append(message)
+            if self._is_less(message.size, message.child, profile.proposed_size, actor.identifier):
+                profile.waiting.append(message)
+            else:
+                self._send(Refuse(message.child, actor.identifier, message.proposal, BUSY, bid))
             return
         self._profiles.hold(profile)
-        bid = message.bid
         here, there = bid.identifier, bid.cause.through
         if here not in actor.index:
             here, there = there, here
@@ -280,9 +308,12 @@ class Identity:
             )
             if not kind:
                 self._reserve(actor, profile, message)
-                self._send(Accept(message.child, actor.identifier, actor.epoch, message.proposal, bid))
+                epoch = profile.epochs.get(profile.name, 0)
+                self._send(
+                    Accept(message.child, actor.identifier, profile.name, epoch, message.proposal, bid)
+                )
                 return
-        self._send(Refuse(message.child, message.proposal, kind, bid))
+        self._send(Refuse(message.child, actor.identifier, message.proposal, kind, bid))
 
     def _reserve(self, actor: Actor, profile: Profile, message: Propose) -> None:
         """Count what is to come as if it were here."""
@@ -314,15 +345,16 @@ class Identity:
         waiting, profile.waiting = profile.waiting, []
         self._settle(actor)
         generation = actor.generation + 1
-        cause = message.bid.cause
-        self._send(Absorb(message.root, actor.identifier, generation, whole(actor), message.bid))
-        for member in actor.index:
-            if member != actor.identifier:
-                self._send(Repoint(member, message.root, message.epoch, generation, cause))
-        actor.become_alias(message.root)
+        root, cause = message.root, message.bid.cause
+        name, epoch = self._lower(
+            profile.name, profile.epochs.get(profile.name, 0), message.name, message.epoch
+        )
+        self._send(Absorb(root, root, actor.identifier, generation, whole(actor), message.bid))
+        for member in self._followers(actor, profile):
+            self._send(Repoint(member, root, name, epoch, generation, cause, MERGED))
+        actor.become_alias(root)
         actor.generation = generation
-        profile_id = profile_id_of(message.root, message.epoch)
-        self._note(actor, profile_id, message.root, MERGED, cause, came_from=actor.profile_id)
+        self._note(actor, profile_id_of(name, epoch), root, MERGED, cause, came_from=actor.profile_id)
         for held in waiting:
             self._send(msgspec.structs.replace(held, to=message.root))
 
@@ -333,6 +365,8 @@ class Identity:
         profile = _profile(actor)
         if message.kind == NO_LINK:
             self._send(Retry(message.bid.claimant, message.bid))
+        elif message.kind == BUSY:
+            self._send(Union(message.root, actor.identifier, message.bid, len(actor.index)))
         else:
             self._contests.open(actor, message.kind, message.bid)
         self._contests.resume(profile)
@@ -351,12 +385,19 @@ class Identity:
         if end not in child.index:
             end, here = here, end
         actor.generation = max(actor.generation, message.generation)
-        for member in child.index:
-            if member not in actor.index:
-                # It joined after the proposal, so whoever was root since has not told it.
-                self._send(Repoint(member, actor.identifier, actor.epoch, actor.generation, bid.cause))
+        theirs = child.profile
+        assert theirs is not None
+        # What joined after the proposal is not known to whoever was root since.
+        untold = [member for member in child.index if member not in actor.index]
+        is_direct = len(child.index) <= self._few
+        if message.root != actor.identifier:
+            untold, is_direct = list(child.index), True
         self._graft(actor, profile, child, end, here, bid.cause)
+        if not is_direct:
+            _follow_as_before(actor, profile, child, theirs, untold)
         self._profiles.absorb(actor, child)
+        self._contests.name(actor, profile, theirs.name, bid.cause)
+        self._contests.repoint(actor, untold, bid.cause, MERGED)
         self._contests.settle_bid(profile, bid)
         self._contests.resume(profile)
 
@@ -367,6 +408,7 @@ class Identity:
         for member in child.index:
             if actor.add_member(member) == len(profile.links.parents):
                 profile.links.append(PENDING, NEVER, 0)
+            profile.via.pop(actor.index[member], None)
         for member, at in child.index.items():
             place, parent = actor.index[member], theirs.parents[at]
             if member == end:
@@ -383,14 +425,36 @@ class Identity:
         self._actors.touch(actor)
         came_from = profile_id_of(actor.root, 0)
         actor.root, actor.generation = message.root, message.generation
-        if message.epoch >= 0:
-            profile_id = profile_id_of(message.root, message.epoch)
-            self._note(actor, profile_id, message.root, MERGED, message.cause, came_from=came_from)
+        if message.kind != UNSAID:
+            profile_id = profile_id_of(message.name, message.epoch)
+            self._note(actor, profile_id, message.root, message.kind, message.cause, came_from=came_from)
+
+    def _followers(self, actor: Actor, profile: Profile) -> list[str]:
+        """Whom a root has to tell that it hands over: all members, or of many those only that others follow.
+
+        As many follow each of these, telling them costs little; and nobody is more than two steps from its root.
+        """
+        if len(actor.index) <= self._few:
+            return [member for member in actor.index if member != actor.identifier]
+        return [profile.members[at] for at in sorted(set(profile.via.values()))]
+
+    def _lower(self, name: str, epoch: int, other: str, other_epoch: int) -> tuple[str, int]:
+        """The lower of two names, with its epoch."""
+        return (name, epoch) if self._order(name) < self._order(other) else (other, other_epoch)
 
     def _note(
         self, actor: Actor, profile_id: str, root: str, kind: str, cause: Cause, came_from: str | None = None
     ) -> None:
         self.belongings.append(Belonging(actor, profile_id, root, kind, cause, other_profile_id=came_from))
+
+
+def _follow_as_before(actor: Actor, profile: Profile, child: Actor, theirs: Profile, told: list[str]) -> None:
+    """Members of a child that was not small follow it, or whom they have followed."""
+    hubs = set(theirs.via.values())
+    for member, at in child.index.items():
+        if member != child.identifier and at not in hubs and member not in told:
+            through = theirs.members[theirs.via.get(at, 0)]
+            profile.via[actor.index[member]] = actor.index[through]
 
 
 def _profile(actor: Actor) -> Profile:

@@ -1,8 +1,9 @@
 """What tasks say to each other through `profiles.inbox`: the identity protocol's messages and the clocks.
 
 Owns their shapes and encoding (MessagePack arrays with a leading tag); must not know what is done with them. `to` is
-the identifier the message is for. `generation` numbers the pointers of a profile: a later one holds. An `epoch` tells
-how often an identifier has become a root anew, so that ids of profiles are never reused.
+the identifier the message is for. A profile is kept at one of its identifiers, its root, and has its `name` from the
+lowest. `generation` numbers the pointers to a root: a later one holds. An `epoch` tells how often the identifier that
+gives the name was split off, so that ids of profiles are never reused.
 """
 
 from typing import Any, Final
@@ -43,19 +44,22 @@ class Bid(msgspec.Struct, gc=False, array_like=True, frozen=True):
 
 
 class Claim(msgspec.Struct, gc=False, array_like=True, tag=2):
-    """`to` should belong to the claimant, whose pointers have this generation."""
+    """`to` should belong to the claimant, a profile of so many members whose pointers have this generation."""
 
     to: str
     bid: Bid
     generation: int
+    size: int
+    name: str
     epoch: int
 
 
 class Claimed(msgspec.Struct, gc=False, array_like=True, tag=10):
-    """The identifier of the bid belongs to `to`, the claimant."""
+    """The identifier of the bid, which has this epoch, belongs to `to`, the claimant."""
 
     to: str
     bid: Bid
+    epoch: int
 
 
 class Link(msgspec.Struct, gc=False, array_like=True, tag=3):
@@ -67,18 +71,23 @@ class Link(msgspec.Struct, gc=False, array_like=True, tag=3):
 
 
 class Union(msgspec.Struct, gc=False, array_like=True, tag=4):
-    """`to` and `other` should be one profile, since the bid links them."""
+    """`to` and `other`, which has so many members, should be one profile, since the bid links them."""
 
     to: str
     other: str
     bid: Bid
+    size: int
 
 
 class Propose(msgspec.Struct, gc=False, array_like=True, tag=5):
-    """`child` asks the root `to` to absorb it with these members and claims; `proposal` names this asking."""
+    """`child` asks the root `to` to absorb it with these members and claims; `proposal` names this asking.
+
+    `size` is how many members it had when it asked.
+    """
 
     to: str
     child: str
+    size: int
     members: list[str]
     reserved: list[Bid]
     proposal: str
@@ -91,19 +100,22 @@ class Accept(msgspec.Struct, gc=False, array_like=True, tag=6):
 
     to: str
     root: str
+    name: str
     epoch: int
     proposal: str
     bid: Bid
 
 
 NO_LINK: Final = ""
-"""Refused not for a limit, but because the two are not linked any more."""
+BUSY: Final = "busy"
+"""Refused not for a limit, but because the two are not linked any more, or one must not wait for the other."""
 
 
 class Refuse(msgspec.Struct, gc=False, array_like=True, tag=11):
-    """No: together they would have too many identifiers of type `kind`, or NO_LINK."""
+    """No, by the root `root`: together they would have too many identifiers of type `kind`; or NO_LINK, or BUSY."""
 
     to: str
+    root: str
     proposal: str
     kind: str
     bid: Bid
@@ -152,9 +164,10 @@ class Retry(msgspec.Struct, gc=False, array_like=True, tag=15):
 
 
 class Absorb(msgspec.Struct, gc=False, array_like=True, tag=7):
-    """Here is the whole state of `child`: the encoded parts of its actor."""
+    """Here is the whole state of `child`, for the `root` that has accepted it: the encoded parts of its actor."""
 
     to: str
+    root: str
     child: str
     generation: int
     state: list[tuple[bytes, bytes]]
@@ -181,14 +194,22 @@ class Disown(msgspec.Struct, gc=False, array_like=True, tag=17):
     rule: str
 
 
+UNSAID: Final = ""
+
+
 class Repoint(msgspec.Struct, gc=False, array_like=True, tag=8):
-    """`to` belongs to `root` now; kept only if newer than what `to` knows, so order does not matter."""
+    """`to` follows `root` now; kept only if newer than what `to` knows, so order does not matter.
+
+    It is told as a decision of this kind, UNSAID if somebody else tells it.
+    """
 
     to: str
     root: str
+    name: str
     epoch: int
     generation: int
     cause: Cause
+    kind: str
 
 
 class Clock(msgspec.Struct, gc=False, array_like=True, tag=9):

@@ -144,6 +144,7 @@ class Profiles:
         mine.expecting += theirs.expecting
         mine.refused += theirs.refused
         mine.spare += theirs.spare
+        mine.epochs |= theirs.epochs
         for bid in list(mine.reserved.values()):
             # Counted when the other proposed, and answered since.
             if bid.claimant in other.index and bid.identifier not in theirs.reserved:
@@ -165,13 +166,15 @@ class Profiles:
     def split(self, actor: Actor, leaving: list[int], links: list[LinkRow]) -> Actor:
         """Take members off a settled profile, with the touchpoints that came through them: a profile of the first one.
 
-        Nothing is noted of what leaves: whoever takes it over announces it.
+        Nothing is noted of what leaves: whoever takes it over announces it. All that stays is told anew, since it may
+        have been told under the name of one that leaves.
         """
         profile = _profile(actor)
         names = [profile.members[at] for at in leaving]
         alone = Actor(names[0], names[0], Profile(names))
         theirs = _profile(alone)
         theirs.links = links_of(links, len(names))
+        theirs.epochs = {name: profile.epochs.pop(name) for name in names if name in profile.epochs}
         rows = actor.journal.take_out({at: place for place, at in enumerate(leaving)})
         for row in rows:
             alone.journal.append(*row)
@@ -196,6 +199,7 @@ class Profiles:
             of = _profile(one)
             of.last_ms, of.last_digest = max(((r[0], r[1]) for r in one.journal.rows()), default=(NEVER, 0))
         self._rebuild(actor, profile.sessions, profile.episodes)
+        self._note_all(actor, profile)
         return alone
 
     def announce(self, actor: Actor) -> None:
@@ -204,6 +208,13 @@ class Profiles:
         profile.revision += 1
         self.hold(profile)
         self._rebuild(actor, profile.sessions, profile.episodes)
+        self._note_all(actor, profile)
+
+    def _note_all(self, actor: Actor, profile: Profile) -> None:
+        for session in profile.sessions:
+            self.changed.sessions[session_id_of(session)] = (actor, session)
+        for episode in profile.episodes:
+            self.changed.carts[_place(episode)] = (actor, episode)
         for action in profile.actions:
             self.changed.actions[action.action_id] = (actor, action)
 

@@ -20,8 +20,12 @@ LIMITS: Final[dict[str, int]] = {
     "device_id": 50,
     "anonymous_id": 50,
 }
-ROUNDS: Final = 4
-"""Clock rounds: the longest chain of hops a record takes to a timer's owner (wrong partition, alias, claim, union)."""
+ROUNDS: Final = 6
+"""Clock rounds: the longest chain of hops a record takes to a timer's owner.
+
+From a wrong partition to the identifier, from there to a former root and on to the root; a claim; and from what is
+claimed to a former root and on to the root whose timer it is.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Rules:
     max_action_age_ms: int = 24 * HOUR_MS
     expires_ms: int = 24 * HOUR_MS
     action_channels: tuple[str, ...] = ("email", "sms", "push")
+    few_members: int = 8
+    """Members of a profile of no more than these are told one by one when it moves: see `Identity`."""
     max_record_bytes: int = 983_040
     most_touchpoints: int = 20_000
     most_cart_entries: int = 2_000

@@ -88,12 +88,15 @@ class Contested(msgspec.Struct, gc=False, array_like=True):
     expecting: list[str]
     refused: list[Bid]
     spare: list[tuple[str, str, int, int]]
+    epochs: dict[str, int] = {}
+    via: dict[int, int] = {}
 
 
 class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     """A profile as it is stored: the fields of `actor.Profile`, and what of its journal and its sessions is no part.
 
-    `others` are its members but the first, which is the root itself; None is a time that never was.
+    `others` are its members but the first, which is the root itself; None is a time that never was; "" is the root's
+    own name.
     """
 
     others: list[str]
@@ -118,6 +121,8 @@ class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     links: list[tuple[int, int, int]] = []
     generation: int = 0
     contested: Contested | None = None
+    name: str = ""
+    proposed_size: int = 0
 
 
 class ClockState(msgspec.Struct, array_like=True):

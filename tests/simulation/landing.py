@@ -21,8 +21,10 @@ from tests.oracle.landed import (
 )
 
 Rows = list[dict[str, Any]]
-PLACING = frozenset({"created", "stitched", "merged", "released", "split"})
+PLACING = frozenset({"created", "stitched", "merged", "named", "released", "split"})
 """Kinds of `identities` that say where an identifier belongs; the others move nothing."""
+HOPS = 2
+"""From an identifier to where its profile is kept."""
 
 
 def landed_from(written: Iterable[tuple[str, bytes]], *, may_repeat: bool) -> Landed:
@@ -30,11 +32,14 @@ def landed_from(written: Iterable[tuple[str, bytes]], *, may_repeat: bool) -> La
     rows: dict[str, Rows] = {topic: [] for topic in (STITCHED, SESSIONS, CARTS, IDENTITIES, ACTIONS)}
     for topic, value in written:
         rows[topic].append(decode(value)[1])
-    profiles = _profiles_today(rows[IDENTITIES])
+    owners = owners_today(rows[IDENTITIES])
+    profiles = {
+        row["own_profile_id"]: owners[row["identifier"]] for row in rows[IDENTITIES] if row["kind"] in PLACING
+    }
     latest = _latest(rows[SESSIONS], "session_id")
     sessions = [_session(s, profiles) for s in latest if not s["is_retracted"]]
     return Landed(
-        touchpoints=_touchpoints(rows, sessions, may_repeat=may_repeat),
+        touchpoints=_touchpoints(rows[STITCHED], owners, sessions, may_repeat=may_repeat),
         sessions=sessions,
         carts=[_cart(c, profiles) for c in _latest(rows[CARTS], "episode_id") if c["status"] != "retracted"],
         actions=[_action(a, profiles) for a in _latest(rows[ACTIONS], "action_id")],
@@ -42,9 +47,15 @@ def landed_from(written: Iterable[tuple[str, bytes]], *, may_repeat: bool) -> La
     )
 
 
-def _profiles_today(identities: Rows) -> dict[str, str]:
-    """Own profile id of an identifier to that of its root: the last record of an identifier holds."""
-    return {row["own_profile_id"]: row["profile_id"] for row in identities if row["kind"] in PLACING}
+def owners_today(identities: Rows) -> dict[str, str]:
+    """Identifier to profile: the last record of an identifier holds, and that of whom it follows."""
+    last = {row["identifier"]: row for row in identities if row["kind"] in PLACING}
+    owners = {}
+    for identifier, row in last.items():
+        for _ in range(HOPS):
+            row = last.get(row["root"], row)
+        owners[identifier] = row["profile_id"]
+    return owners
 
 
 def _today(profiles: dict[str, str], row: dict[str, Any]) -> str:
@@ -64,15 +75,14 @@ def _latest(rows: Rows, name: str) -> Rows:
 
 
 def _touchpoints(
-    rows: dict[str, Rows], sessions: list[LandedSession], *, may_repeat: bool
+    stitched: Rows, owners: dict[str, str], sessions: list[LandedSession], *, may_repeat: bool
 ) -> list[LandedTouchpoint]:
     """Whose each one is, its identifier says; of which session, its time, since those of a person are apart."""
-    owners = {row["identifier"]: row["profile_id"] for row in rows[IDENTITIES] if row["kind"] in PLACING}
     by_profile: dict[str, list[LandedSession]] = defaultdict(list)
     for session in sessions:
         by_profile[session.profile].append(session)
     landed = []
-    for row in rows[STITCHED]:
+    for row in stitched:
         profile = owners[row["identified_by"]]
         at_ms = min(row["occurred_at"], row["received_at"], row["stitched_at"])
         found = [s.session for s in by_profile[profile] if s.started_ms <= at_ms <= s.ended_ms]

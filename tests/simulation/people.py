@@ -20,7 +20,7 @@ from tests.oracle.rules import Rules as OracleRules
 from tests.oracle.touchpoints import Touchpoint, usable_identifiers
 from tests.simulation.cluster import Cluster, Faults
 from tests.simulation.feed import Feed
-from tests.simulation.landing import landed_from
+from tests.simulation.landing import landed_from, owners_today
 from tests.simulation.log import Log
 
 PARTITIONS = (1, 3, 8)
@@ -110,7 +110,7 @@ def _touchpoints(seen: Sequence[Seen]) -> list[Touchpoint]:
 def _read(fed: Sequence[Touchpoint], written: Sequence[tuple[str, bytes]], rules: Rules) -> People:
     """Raises AssertionError where a message was stitched not once, or is in a session of somebody else."""
     identities = [decode(value)[1] for topic, value in written if topic == IDENTITIES]
-    profiles = {row["identifier"]: row["profile_id"] for row in identities if row["kind"] != "refused"}
+    profiles = owners_today(identities)
     shared = frozenset(row["identifier"] for row in identities if row["kind"] == "shared")
     shown = {point.message_id: _through(point, shared, rules) for point in fed}
     possible = {message: {profiles[one] for one in through} for message, through in shown.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from streams.core.rules import MOVE, Rules
@@ -25,6 +25,7 @@ class Setting:
     eagerness: float
     strays: float
     faults: Faults
+    few_members: int
 
 
 def world_of(seed: int) -> World:
@@ -44,6 +45,7 @@ def setting_of(seed: int, commits: Commits = Commits.ATOMIC) -> Setting:
         eagerness=rng.choice([0.02, 0.2, 0.8, 1.0]),
         strays=rng.choice([0.0, 0.0, 0.2]),
         faults=Faults(crash=rng.choice([0.0, 0.05, 0.2]), rebuild=rng.choice([0.0, 0.02]), commits=commits),
+        few_members=rng.choice([0, 0, 1, 3, 16]),
     )
 
 
@@ -52,7 +54,7 @@ def play(played: World, setting: Setting, *, seed: int) -> Differences:
     rng = Random(f"schedule {seed}")
     log = Log()
     feed = Feed(log, setting.partitions, strays=setting.strays, seed=seed)
-    rules = core_rules(played.rules)
+    rules = replace(core_rules(played.rules), few_members=setting.few_members)
     cluster = Cluster(log, setting.partitions, rules, rng=rng, faults=setting.faults)
     waiting = list(reversed(list(played.records())))
     while waiting:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-PLACING: Final = frozenset({"created", "stitched", "merged", "released", "split"})
+PLACING: Final = frozenset({"created", "stitched", "merged", "named", "released", "split"})
 """Kinds that say where an identifier belongs; refused, blocked and shared move nothing."""
 
 _JOINING: Final = frozenset({"created", "stitched", "merged"})
@@ -91,13 +91,18 @@ def person_of(profile: str | None, records: Iterable[Record]) -> Person:
     told = list(dict.fromkeys(records))
     for record in told:
         histories[record.identifier].append(record)
-    placed = {
+    places = {
         identifier: history
         for identifier, whole in histories.items()
         if (history := [record for record in whole if record.kind in PLACING])
-        and history[-1].profile_id == profile
     }
-    root = next((history[-1].root for history in placed.values()), None)
+    last = {identifier: history[-1] for identifier, history in places.items()}
+    placed = {
+        identifier: history
+        for identifier, history in places.items()
+        if _home(identifier, last).profile_id == profile
+    }
+    root = next((_home(identifier, last).root for identifier in placed), None)
     members = [_member(identifier, history, placed, root) for identifier, history in placed.items()]
     if root is not None and root not in placed:
         members.append(Member(root, None, None))
@@ -110,6 +115,14 @@ def person_of(profile: str | None, records: Iterable[Record]) -> Person:
     ]
     decisions.sort(key=lambda record: (record.decided_ms, record.identifier))
     return Person(profile, root, _in_order(members, root), tuple(decisions))
+
+
+def _home(identifier: str, last: Mapping[str, Record]) -> Record:
+    """The last record of whom an identifier follows, in two steps at most."""
+    record = last[identifier]
+    for _ in range(2):
+        record = last.get(record.root, record)
+    return record
 
 
 def _member(

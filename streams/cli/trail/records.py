@@ -29,7 +29,9 @@ _PROFILE_TODAY: Final = """
 SELECT profile_id FROM current_identities
 WHERE identifier IN (SELECT identifier FROM identities WHERE own_profile_id = {profile:String})"""
 # Whoever was ever part of the profile; who is today is for the records to say.
-_EVER: Final = "SELECT identifier FROM identities WHERE profile_id = {profile:String}"
+_EVER: Final = """
+SELECT identifier FROM identities WHERE profile_id = {profile:String}
+UNION DISTINCT SELECT identifier FROM current_identities WHERE profile_id = {profile:String}"""
 _ABOUT_PROFILE: Final = f"""
 identifier IN ({_EVER}) OR other_profile_id = {{profile:String}}
 OR other_profile_id IN (SELECT own_profile_id FROM identities WHERE identifier IN ({_EVER}))"""

@@ -8,6 +8,7 @@ import networkx as nx
 import pytest
 
 from streams.core.rules import Rules
+from tests.simulation.landing import owners_today
 from tests.unit.core.records import MINUTE_MS, START_MS, FakeRecord, OneTask, added, bought, touchpoint
 
 EMAILS = [f"{name}@x.example" for name in "abcde"]
@@ -47,10 +48,7 @@ def test_the_links_are_a_minimum_spanning_forest(number: int, seed: int) -> None
 
 def people(task: OneTask) -> set[frozenset[str]]:
     """The identifiers of each person, by the records that place them."""
-    found: dict[str, str] = {}
-    for record in task.said["identities"]:
-        if record["kind"] not in ("refused", "shared"):
-            found[record["identifier"]] = record["profile_id"]
+    found = owners_today(task.said["identities"])
     return {frozenset(i for i in found if found[i] == profile) for profile in found.values()}
 
 
