@@ -1,41 +1,25 @@
-"""The state: one actor an identifier, an alias of its root or the root that holds the profile, stored in parts.
+"""The state in memory: one actor an identifier, an alias that follows its root or the root that holds the profile.
 
-Owns the parts' layout and the cache over the store; must not know what the state means or when it is committed.
-Keys: the identifier for the head, identifier + NUL + "c" for cart entries, + "j" and a number for journal parts, + "s"
-and a number for older sessions.
+Owns what there is to an actor; must not know what it means, nor how it is stored (see `actors`).
 """
 
-from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Final
 
-import msgspec
 from mypy_extensions import mypyc_attr
 
 from streams.core.carts import Episode
 from streams.core.journal import Journal
 from streams.core.limits import Weight, counts_of, kind_of
-from streams.core.links import Links, links_of
-from streams.core.messages import Bid, Waiting
+from streams.core.links import PART, Links
+from streams.core.messages import Accept, Bid, Waiting
 from streams.core.rules import Rules
 from streams.core.sessions import Session, content_uuid
-from streams.core.shapes import NEVER, Action, Alias, CartEntry, Contested, Root, SessionRow
+from streams.core.shapes import NEVER, Action, Arriving, CartEntry
 from streams.core.shelf import Shelf
-from streams.core.shelf import read as read_sessions
 
-CACHED_ACTORS: Final = 4_000
 CACHED_IDS: Final = 5_000
 _NAMESPACE: Final = b"throughline/profile"
-
-Change = tuple[bytes, bytes | None]
-
-
-class Store(Protocol):
-    """Committed state by key. The core reads it; only the runtime writes it, after a commit."""
-
-    def get(self, key: bytes) -> bytes | None: ...
-
-    def keys_with(self, prefix: bytes) -> Iterable[bytes]: ...
 
 
 @mypyc_attr(acyclic=True)
@@ -50,13 +34,14 @@ class Profile:
     claims were refused here; `spare` links (two members, epoch ms, digest) left out of the tree; `expecting` whose
     state is on its way here. `name` is the lowest of the members, `epochs` how often members were split off, where they
     were. `via` tells of members that follow another member, a former root, instead of the root: by place, its place.
-    `proposed_size` is how many members there were when the proposal was made.
+    `proposed_size` is how many members there were when the proposal was made. A profile of many moves in pieces:
+    `accepted` says by whom, `arriving` what of which child is on its way here.
     """
 
     __slots__ = (
-        "actions", "arrived_ms", "episodes", "epochs", "expecting", "found_ms", "last_digest", "last_ms", "late",
-        "links", "lost", "members", "merged_ms", "name", "proposal", "proposed_size", "refused", "reserved", "revision",
-        "sessions", "shelf", "spare", "via", "waiting",
+        "accepted", "actions", "arrived_ms", "arriving", "episodes", "epochs", "expecting", "found_ms", "last_digest",
+        "last_ms", "late", "links", "lost", "members", "merged_ms", "name", "proposal", "proposed_size", "refused",
+        "reserved", "revision", "sessions", "shelf", "spare", "via", "waiting",
     )  # fmt: skip
 
     def __init__(self, members: list[str]) -> None:
@@ -80,10 +65,22 @@ class Profile:
         self.late: dict[int, int] = {}
         self.proposal = ""
         self.proposed_size = 0
+        self.accepted: Accept | None = None
+        self.arriving: dict[str, Arriving] = {}
         self.waiting: list[Waiting] = []
         self.merged_ms = NEVER
         self.arrived_ms = NEVER
         self.found_ms = NEVER
+
+    def follow(self, place: int, through: int) -> None:
+        """A member follows another one instead of the root."""
+        self.via[place] = through
+        self.links.mark(place)
+
+    def follow_root(self, place: int) -> None:
+        """A member follows the root."""
+        if self.via.pop(place, None) is not None:
+            self.links.mark(place)
 
 
 @mypyc_attr(acyclic=True)
@@ -111,6 +108,7 @@ class Actor:
         "journal",
         "key",
         "mark",
+        "parts_left",
         "profile",
         "rivals",
         "root",
@@ -127,6 +125,7 @@ class Actor:
         self.has_new_carts = False
         self.is_unsettled = False
         self.handed_over: Shelf | None = None
+        self.parts_left = 0
         self.timer_ms: int | None = None
         self._profile_id = ""
         self._last_revision = 0
@@ -183,6 +182,16 @@ class Actor:
                 self._counts[kind] = self._counts.get(kind, 0) + 1
         return at
 
+    def put_member(self, place: int, identifier: str) -> None:
+        """A member to a place that is kept for it."""
+        assert self.profile is not None
+        assert identifier not in self.index, "a member of two roots"
+        self.profile.members[place] = identifier
+        self.index[identifier] = place
+        if self._counts is not None:
+            kind = kind_of(identifier)
+            self._counts[kind] = self._counts.get(kind, 0) + 1
+
     def drop_member(self, at: int) -> None:
         """One that leaves; its place stays empty."""
         assert self.profile is not None
@@ -201,6 +210,7 @@ class Actor:
         self._last_revision, self._profile_id = self.revision, self.profile_id
         assert self.profile is not None
         self.profile.sessions = []
+        self.parts_left = (len(self.profile.members) - 1) // PART
         self.handed_over, self.profile, self.root = self.profile.shelf, None, root
         self.journal.clear()
         self.has_new_carts = self.has_new_carts or bool(self.carts)
@@ -220,198 +230,3 @@ class Actor:
 def profile_id_of(name: str, epoch: int) -> str:
     """The id of a profile: a version 5 UUID of its lowest identifier and of how often that was split off."""
     return content_uuid(_NAMESPACE, f"{name}\0{epoch}".encode() if epoch else name.encode())
-
-
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode_head: Final[Any] = msgspec.msgpack.Decoder(Alias | Root).decode
-_decode_carts: Final[Any] = msgspec.msgpack.Decoder(list[CartEntry]).decode
-
-
-def write_parts(actor: Actor, changes: list[Change]) -> None:
-    """Append the changed parts of an actor as changelog records, None where a part is gone; they are then written."""
-    key, profile, journal = actor.key, actor.profile, actor.journal
-    if actor.handed_over is not None:
-        actor.handed_over.write([], key, changes)
-        actor.handed_over = None
-    if profile is None:
-        changes.append(
-            (key, _encode(Alias(actor.root, actor.generation, actor.epoch, actor.mark, actor.rivals)))
-        )
-    else:
-        assert profile.members[0] == actor.identifier, "the first member of a profile is its root"
-        head = profile.shelf.write(profile.sessions, key, changes)
-        changes.append((key, _encode(_stored(actor, profile, head, journal))))
-    if journal.dirty:
-        for number in sorted(journal.dirty):
-            at = number - journal.first
-            held = journal.parts[at] if 0 <= at < len(journal.parts) else None
-            changes.append((_journal_key(key, number), held))
-        journal.dirty.clear()
-    if actor.has_new_carts:
-        changes.append((key + b"\0c", _encode(actor.carts) if actor.carts else None))
-        actor.has_new_carts = False
-
-
-def _stored(actor: Actor, profile: Profile, sessions: list[SessionRow], journal: Journal) -> Root:
-    return Root(
-        profile.members[1:], profile.revision, _or_none(profile.last_ms), profile.last_digest,
-        sessions, [episode.row() for episode in profile.episodes], profile.actions, profile.late,
-        profile.proposal, profile.waiting,
-        _or_none(profile.merged_ms), _or_none(profile.arrived_ms), _or_none(profile.found_ms),
-        journal.first, len(journal.parts), journal.tail, _or_none(journal.floor_ms), profile.shelf.forgotten,
-        profile.shelf.parts(), profile.links.rows(), actor.generation, _contested(actor, profile),
-        "" if profile.name == actor.identifier else profile.name, profile.proposed_size,
-    )  # fmt: skip
-
-
-def _contested(actor: Actor, profile: Profile) -> Contested | None:
-    has_any = (
-        actor.epoch or actor.mark or actor.rivals or profile.reserved or profile.lost or profile.expecting
-        or profile.refused or profile.spare or profile.epochs or profile.via
-    )  # fmt: skip
-    if not has_any:
-        return None
-    return Contested(
-        actor.epoch, actor.mark, actor.rivals, list(profile.reserved.values()), profile.lost, profile.expecting,
-        profile.refused, profile.spare, profile.epochs, profile.via,
-    )  # fmt: skip
-
-
-def _or_none(at_ms: int) -> int | None:
-    return None if at_ms == NEVER else at_ms
-
-
-def _or_never(at_ms: int | None) -> int:
-    return NEVER if at_ms is None else at_ms
-
-
-def whole(actor: Actor) -> list[tuple[bytes, bytes]]:
-    """Every part of a root, to travel to another task."""
-    actor.journal.dirty.update(range(actor.journal.first, actor.journal.first + len(actor.journal.parts)))
-    actor.has_new_carts = True
-    if actor.profile is not None:
-        actor.profile.shelf.forget_what_is_stored()
-    parts: list[Change] = []
-    write_parts(actor, parts)
-    return [(key, value) for key, value in parts if value is not None]
-
-
-def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
-    """The actor of an identifier from stored or sent parts, None if there is none."""
-    key = identifier.encode()
-    value = parts.get(key)
-    if value is None:
-        return None
-    head: Alias | Root = _decode_head(value)
-    if isinstance(head, Alias):
-        alias = Actor(identifier, head.root, None)
-        alias.generation, alias.epoch, alias.mark, alias.rivals = (
-            head.generation,
-            head.epoch,
-            head.mark,
-            head.rivals,
-        )
-        return alias
-    profile = _profile(identifier, head)
-    profile.shelf, profile.sessions = read_sessions(
-        key, head.sessions_forgotten, head.sessions_parts, head.sessions, parts.get
-    )
-    actor = Actor(identifier, identifier, profile)
-    actor.generation = head.generation
-    if head.contested is not None:
-        _contest(actor, profile, head.contested)
-    numbers = range(head.journal_first, head.journal_first + head.journal_parts)
-    found = [parts.get(_journal_key(key, number)) for number in numbers]
-    held = [part for part in found if part is not None]
-    assert len(held) == head.journal_parts, f"{identifier[:12]}…: journal parts are missing"
-    actor.journal = Journal(head.journal_first, held, head.journal_tail, _or_never(head.journal_floor_ms))
-    carts = parts.get(key + b"\0c")
-    actor.carts = _decode_carts(carts) if carts else []
-    return actor
-
-
-def _contest(actor: Actor, profile: Profile, stored: Contested) -> None:
-    actor.epoch, actor.mark, actor.rivals = stored.epoch, stored.mark, stored.rivals
-    profile.reserved = {bid.identifier: bid for bid in stored.reserved}
-    profile.lost, profile.expecting, profile.refused = stored.lost, stored.expecting, stored.refused
-    profile.spare, profile.epochs, profile.via = stored.spare, stored.epochs, stored.via
-
-
-def _profile(identifier: str, head: Root) -> Profile:
-    profile = Profile([identifier, *head.others])
-    profile.links = links_of(head.links, len(profile.members))
-    profile.revision = head.revision
-    profile.last_ms, profile.last_digest = _or_never(head.last_ms), head.last_digest
-    profile.episodes = [Episode(*row) for row in head.episodes]
-    profile.actions = head.actions
-    profile.late, profile.proposal, profile.waiting = head.late, head.proposal, head.waiting
-    profile.proposed_size = head.proposed_size
-    profile.name = head.name or identifier
-    profile.merged_ms, profile.arrived_ms = _or_never(head.merged_ms), _or_never(head.arrived_ms)
-    profile.found_ms = _or_never(head.found_ms)
-    return profile
-
-
-class Actors:
-    """The actors of one task: a bounded cache over the store, and which of them this batch has changed."""
-
-    __slots__ = ("_cache", "_dirty", "_store")
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._cache: dict[str, Actor] = {}
-        self._dirty: dict[str, Actor] = {}
-
-    def find(self, identifier: str) -> Actor | None:
-        """The actor, or None if the identifier was never seen."""
-        actor = self._cache.get(identifier)
-        if actor is None:
-            actor = load(identifier, self._store)
-            if actor is not None:
-                self._cache[identifier] = actor
-        return actor
-
-    def create_root(self, identifier: str) -> Actor:
-        """A new actor, root of a profile of its own; the identifier must not have one."""
-        return self._add(Actor(identifier, identifier, Profile([identifier])))
-
-    def create_alias(self, identifier: str, root: str) -> Actor:
-        """A new actor, an alias; the identifier must not have one."""
-        return self._add(Actor(identifier, root, None))
-
-    def _add(self, actor: Actor) -> Actor:
-        self._cache[actor.identifier] = self._dirty[actor.identifier] = actor
-        return actor
-
-    def touch(self, actor: Actor) -> None:
-        """Note that this batch changes the actor."""
-        self._dirty[actor.identifier] = actor
-
-    def dirty(self) -> Iterable[Actor]:
-        """The actors that this batch has changed."""
-        return self._dirty.values()
-
-    def changes(self) -> list[Change]:
-        """The changed parts of all changed actors; the batch is then done, and the cache trimmed."""
-        changes: list[Change] = []
-        for actor in self._dirty.values():
-            write_parts(actor, changes)
-        self._dirty.clear()
-        return changes
-
-    def trim(self) -> None:
-        """Forget the actors cached longest, once their changes are in the store."""
-        surplus = len(self._cache) - CACHED_ACTORS
-        if surplus > 0:
-            for identifier in list(self._cache)[:surplus]:
-                del self._cache[identifier]
-
-    def undo(self) -> None:
-        """Forget what this batch did: the changed actors are read again from the committed state."""
-        for identifier in self._dirty:
-            self._cache.pop(identifier, None)
-        self._dirty.clear()
-
-
-def _journal_key(key: bytes, number: int) -> bytes:
-    return b"%s\0j%d" % (key, number)

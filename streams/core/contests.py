@@ -1,4 +1,4 @@
-"""Who is right where two people, who cannot be one, want the same identifier; and how a person comes apart.
+"""Who is right where two people, who cannot be one, want the same identifier.
 
 A limit of one (`user_id`) says that two known people stay two. The links between them then form a path from one to
 the other, and the worst link of it, by event time, is the one that does not count: wherever it lies, the person is cut
@@ -6,27 +6,26 @@ there, and what hangs on the other side becomes somebody else's. That is Kruskal
 keeps the matroid's exchange rule, so the answer depends on the links alone and on no order. At other limits (five
 e-mails) whoever comes when there is no room is refused.
 
-Owns contests, cuts and identifiers that are nobody's; must not know how profiles become one (see `identity`).
+Owns contests and identifiers that are nobody's; must not know how profiles become one (see `identity`) or two (see
+`partings`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from streams.core import left_out
-from streams.core.actor import Actor, Actors, Profile, load, profile_id_of, whole
-from streams.core.belongings import MERGED, NAMED, REFUSED, RELEASED, SHARED, Belonging
-from streams.core.identifier import Identifiers
+from streams.core.actor import Actor, Profile, profile_id_of
+from streams.core.actors import Actors
+from streams.core.belongings import REFUSED, SHARED, Belonging
 from streams.core.limits import Limits, Weight, counts_of, kind_of
-from streams.core.links import only
 from streams.core.messages import (
     UNSAID,
     Bid,
     Cause,
     Claimed,
     Contest,
-    Detach,
     Disown,
     ForRoot,
     Link,
@@ -36,6 +35,7 @@ from streams.core.messages import (
     Retry,
     Weigh,
 )
+from streams.core.partings import Partings
 from streams.core.profile import Profiles
 from streams.core.rules import Rules
 
@@ -48,25 +48,22 @@ class Contests:
     def __init__(
         self,
         actors: Actors,
-        identifiers: Identifiers,
         profiles: Profiles,
+        partings: Partings,
         limits: Limits,
         rules: Rules,
         *,
         send: Callable[[Message], None],
-        settle: Callable[[Actor], None],
         tie: Callable[[Actor, str, Cause], None],
     ) -> None:
         self._actors = actors
-        self._order = identifiers.order
         self._profiles = profiles
         self._limits = limits
         self._shared_profiles = rules.shared_profiles
         self._shared_within_ms = rules.shared_within_ms
+        self._partings = partings
         self._send = send
-        self._settle = settle
         self._tie = tie
-        self.belongings: list[Belonging] = []
 
     # -- before a claim
 
@@ -95,22 +92,37 @@ class Contests:
             left_out.refuse(profile, identifier, cause, self._weight(identifier, cause))
             self._refused(actor, identifier, kind, cause)
             return False
-        self._cut(actor, profile, worst, cause, self._limits.rule(kind))
+        self._partings.cut(actor, profile, worst, cause, self._limits.rule(kind))
         self._tie(actor, identifier, cause)
         return False
 
     def broken_by(self, actor: Actor, profile: Profile, more: Iterable[str]) -> str:
-        """The type of which a root would have too many with these, what it has claimed counted in; "" if of none."""
-        held = {identifier for identifier in profile.reserved if identifier not in actor.index}
-        fresh = {
+        """The type of which a root would have too many with these, what is to come counted in; "" if of none."""
+        held = self._claimed(actor, profile)
+        fresh = [
             identifier for identifier in more if identifier not in actor.index and identifier not in held
-        }
-        counts = actor.counts()
-        if held:
-            counts = dict(counts)
-            for kind, number in counts_of(held).items():
+        ]
+        return self._limits.broken_by(self._counts(actor, profile, held), counts_of(fresh))
+
+    def broken_by_many(self, actor: Actor, profile: Profile, counts: Mapping[str, int], bid: Bid) -> str:
+        """The same of so many members of each type, which the bid links."""
+        held = self._claimed(actor, profile) - {bid.identifier}
+        return self._limits.broken_by(self._counts(actor, profile, held), counts)
+
+    def _claimed(self, actor: Actor, profile: Profile) -> set[str]:
+        return {identifier for identifier in profile.reserved if identifier not in actor.index}
+
+    def _counts(self, actor: Actor, profile: Profile, held: Iterable[str]) -> Mapping[str, int]:
+        """Members of each type, with what is claimed and what is on its way."""
+        coming = [counts_of(held)] if held else []
+        coming += [arriving.counts for arriving in profile.arriving.values()]
+        if not coming:
+            return actor.counts()
+        counts = dict(actor.counts())
+        for more in coming:
+            for kind, number in more.items():
                 counts[kind] = counts.get(kind, 0) + number
-        return self._limits.broken_by(counts, fresh)
+        return counts
 
     def worst(self, profile: Profile, path: Sequence[int]) -> tuple[int, Weight | None]:
         """The worst link of a path, by its child, and its weight; None if the path is empty."""
@@ -208,7 +220,7 @@ class Contests:
         theirs = message.theirs
         rule = self._limits.rule(message.kind)
         if mine is not None and mine > link and (theirs is None or mine > theirs):
-            self._cut(actor, profile, worst, bid.cause, rule)
+            self._partings.cut(actor, profile, worst, bid.cause, rule)
             self._send(Retry(bid.claimant, bid))
             return
         is_cut = theirs is not None and theirs > link
@@ -230,7 +242,7 @@ class Contests:
             if held is not None and through is not None:
                 worst, weight = self.worst(profile, profile.links.path(actor.index[held], through))
                 if weight is not None and message.beat is not None and weight > message.beat:
-                    self._cut(actor, profile, worst, bid.cause, message.rule)
+                    self._partings.cut(actor, profile, worst, bid.cause, message.rule)
             self._tie(actor, bid.identifier, bid.cause)
         elif bid.cause.through in actor.index:
             weight = self._weight(bid.identifier, bid.cause)
@@ -266,75 +278,6 @@ class Contests:
         """Nobody can have an identifier that is nobody's."""
         self._send(Release(bid.claimant, bid, actor.identifier, actor.mark, False, "", None))
 
-    def let_go(self, actor: Actor, bid: Bid) -> None:
-        """What a claimed identifier was seen with has left before the claim was answered: it goes there, as it is."""
-        alone = Actor(bid.identifier, bid.identifier, Profile([bid.identifier]))
-        rule = "its link has gone elsewhere"
-        actor.generation += 1
-        self._detach(actor, alone, bid.cause, rule, actor.profile_id)
-        self._send(Link(bid.cause.through, bid.identifier, bid.cause))
-
-    # -- coming apart
-
-    def on_detach(self, message: Detach) -> None:
-        """Be a root from now on."""
-        actor = self._actors.find(message.to)
-        assert actor is not None, "an identifier that was never seen is to be a root"
-        if message.generation <= actor.generation:
-            # The echo of a batch that was replayed.
-            return
-        self._actors.touch(actor)
-        child = load(message.to, dict(message.state))
-        assert child is not None, "a detached profile came without its head"
-        actor.generation = message.generation
-        actor.become_root(child)
-        self._profiles.announce(actor)
-        cause, owner, rule = message.cause, message.owner, message.rule
-        self.belongings.append(
-            Belonging(actor, actor.profile_id, message.to, RELEASED, cause, other_profile_id=owner, rule=rule)
-        )
-        self.repoint(actor, [member for member in actor.index if member != message.to], cause, MERGED)
-
-    def _cut(self, actor: Actor, profile: Profile, child: int, cause: Cause, rule: str) -> None:
-        """Let what hangs on a link go its own way, with the touchpoints that came through it."""
-        links, members = profile.links, profile.members
-        cut = members[links.parents[child]], members[child], links.times_ms[child], links.digests[child]
-        leaving = links.below(child)
-        top = min(leaving, key=lambda member: self._order(profile.members[member]))
-        self._settle(actor)
-        links.cut(child)
-        rows = only(links, leaving, top)
-        stranded = self._stranded(profile, leaving)
-        alone = self._profiles.split(actor, [top, *[m for m in leaving if m != top]], rows)
-        if alone.profile is not None:
-            left_out.spare(alone.profile, *cut)
-        came_from = actor.profile_id
-        if profile.name not in actor.index:
-            actor.rename(min(actor.index, key=self._order))
-            self._named(actor, cause, came_from)
-        actor.generation += 1
-        # Before those are told of it whom they have followed.
-        self.repoint(actor, stranded, cause, NAMED)
-        self._detach(actor, alone, cause, rule, came_from)
-
-    def _stranded(self, profile: Profile, leaving: Iterable[int]) -> list[str]:
-        """Members that stay, and have followed one that leaves; nobody follows through what has left any more."""
-        gone = set(leaving)
-        stranded = []
-        for place, through in list(profile.via.items()):
-            if place in gone or through in gone:
-                del profile.via[place]
-                if place not in gone:
-                    stranded.append(profile.members[place])
-        return stranded
-
-    def _detach(self, actor: Actor, alone: Actor, cause: Cause, rule: str, owner: str) -> None:
-        generation = actor.generation
-        self._send(Detach(alone.identifier, generation, whole(alone), cause, owner, rule))
-        for member in alone.index:
-            if member != alone.identifier:
-                self._send(Repoint(member, alone.identifier, "", 0, generation, cause, UNSAID))
-
     def _on_disown(self, actor: Actor, profile: Profile, message: Disown) -> None:
         """Links through an identifier that is nobody's link nobody."""
         if profile.proposal or profile.expecting:
@@ -345,9 +288,9 @@ class Contests:
             self._send(msgspec.structs.replace(message, to=message.identifier))
             return
         for child in [i for i, parent in enumerate(profile.links.parents) if parent == at]:
-            self._cut(actor, profile, child, message.cause, message.rule)
+            self._partings.cut(actor, profile, child, message.cause, message.rule)
         if at > 0:
-            self._cut(actor, profile, at, message.cause, message.rule)
+            self._partings.cut(actor, profile, at, message.cause, message.rule)
         # Links that were left out or refused because of better ones, which no longer count, may be the best now.
         spare, profile.spare = profile.spare, []
         for one, other, at_ms, digest in spare:
@@ -379,33 +322,10 @@ class Contests:
             del rivals[0]
 
     def _mark(self, actor: Actor, cause: Cause) -> None:
-        self.belongings.append(
+        self._partings.belongings.append(
             Belonging(actor, profile_id_of(actor.root, 0), actor.root, SHARED, cause, rule=actor.mark)
         )
         self._send(Disown(actor.root, actor.identifier, cause, actor.mark))
-
-    # -- names and pointers
-
-    def name(self, actor: Actor, profile: Profile, member: str, cause: Cause) -> None:
-        """Call a profile after a member that has joined, if that is lower than all there were."""
-        if self._order(member) < self._order(profile.name):
-            came_from = actor.profile_id
-            actor.rename(member)
-            self._named(actor, cause, came_from)
-
-    def _named(self, actor: Actor, cause: Cause, came_from: str) -> None:
-        self.belongings.append(
-            Belonging(actor, actor.profile_id, actor.identifier, NAMED, cause, other_profile_id=came_from)
-        )
-
-    def repoint(self, actor: Actor, members: Iterable[str], cause: Cause, kind: str) -> None:
-        """Tell members of a root to follow it."""
-        profile = actor.profile
-        assert profile is not None
-        name, generation = profile.name, actor.generation
-        epoch = profile.epochs.get(name, 0)
-        for member in members:
-            self._send(Repoint(member, actor.identifier, name, epoch, generation, cause, kind))
 
     # -- what is remembered, and told
 
@@ -413,7 +333,7 @@ class Contests:
         return self._limits.weight(cause.through, identifier, cause.occurred_ms, cause.digest)
 
     def _refused(self, actor: Actor, identifier: str, kind: str, cause: Cause) -> None:
-        self.belongings.append(
+        self._partings.belongings.append(
             Belonging(
                 actor,
                 actor.profile_id,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from schemas.codec import Reason
-from streams.core.actor import Change
+from streams.core.actors import Change
 from streams.core.outputs import Output
 from streams.core.touchpoint import Record
 

@@ -1,12 +1,12 @@
 """The identity protocol: which identifiers are one person, agreed between actors by messages.
 
-Owns claims, unions and the hand-over of a whole profile to a larger one; must not know records, topics or timers, nor
-who is right where two people want the same identifier (see `contests`). A person is named after the lowest of its
-identifiers, and what holds it together are its best links (see `links`), so the answer does not depend on the order in
-which links arrive. Where it is kept does, and nobody sees it: of two roots the one with fewer members hands over, so
-that an identifier moves at most log2(n) times (weighted union, Tarjan 1975). While a root has a proposal out, whatever
-else would make it ask again waits in its state; only who had fewer members when it asked may wait for another that
-asks, so waits cannot form a circle.
+Owns claims, unions and proposals; must not know records, topics or timers, nor who is right where two people want the
+same identifier (see `contests`), nor what is sent once two roots agree (see `handover`). A person is named after the
+lowest of its identifiers, and what holds it together are its best links (see `links`), so the answer does not depend
+on the order in which links arrive. Where it is kept does, and nobody sees it: of two roots the one with fewer members
+hands over, so that an identifier moves at most log2(n) times (weighted union, Tarjan 1975). While a root has a proposal
+out, whatever else would make it ask again waits in its state; only who had fewer members when it asked may wait for
+another that asks, so waits cannot form a circle.
 
 A claim is settled by exactly one answer: `Claimed`, `Retry`, `Release`, or the `Absorb` that makes both sides one.
 """
@@ -16,12 +16,13 @@ from collections.abc import Callable
 import msgspec
 
 from streams.core import left_out
-from streams.core.actor import Actor, Actors, Profile, load, profile_id_of, whole
+from streams.core.actor import Actor, Profile, profile_id_of
+from streams.core.actors import Actors
 from streams.core.belongings import CREATED, MERGED, STITCHED, Belonging
 from streams.core.contests import Contests, is_nobodys
+from streams.core.handover import Handovers
 from streams.core.identifier import Identifiers
 from streams.core.limits import Limits
-from streams.core.links import PENDING
 from streams.core.messages import (
     BUSY,
     NO_LINK,
@@ -37,6 +38,8 @@ from streams.core.messages import (
     ForRoot,
     Link,
     Message,
+    More,
+    Piece,
     Propose,
     Refuse,
     Repoint,
@@ -44,9 +47,9 @@ from streams.core.messages import (
     Touch,
     Union,
 )
+from streams.core.partings import Partings
 from streams.core.profile import Profiles
 from streams.core.rules import Rules
-from streams.core.shapes import NEVER
 from streams.core.touchpoint import Touchpoint
 
 
@@ -64,23 +67,33 @@ class Identity:
         rules: Rules,
         *,
         send: Callable[[Message], None],
+        send_later: Callable[[Message], None],
         settle: Callable[[Actor], None],
     ) -> None:
         self._actors = actors
         self._order = identifiers.order
         self._profiles = profiles
         self._limits = Limits(rules)
-        self._few = rules.few_members
         self._send = send
-        self._settle = settle
+        self._partings = Partings(actors, identifiers, profiles, send=send, settle=settle)
         self._contests = Contests(
-            actors, identifiers, profiles, self._limits, rules, send=send, settle=settle, tie=self.tie
+            actors, profiles, self._partings, self._limits, rules, send=send, tie=self.tie
+        )
+        self._handovers = Handovers(
+            actors,
+            identifiers,
+            profiles,
+            self._partings,
+            rules,
+            send=send,
+            send_later=send_later,
+            settle=settle,
         )
 
     @property
     def belongings(self) -> list[Belonging]:
         """What this batch has decided about identifiers."""
-        return self._contests.belongings
+        return self._partings.belongings
 
     def actor(self, identifier: str, cause: Cause) -> Actor:
         """The actor of an identifier, a new root if it was never seen."""
@@ -130,7 +143,7 @@ class Identity:
         links = profile.links
         if one == other:
             return
-        if profile.expecting:
+        if profile.expecting or profile.accepted is not None:
             self._actors.touch(actor)
             self._contests.wait(profile, Link(actor.identifier, identifier, cause))
             return
@@ -173,12 +186,12 @@ class Identity:
                 self._on_claim(message)
             case Repoint():
                 self._on_repoint(message)
-            case Accept():
-                self._on_accept(message)
-            case Refuse():
-                self._on_refuse(message)
+            case Accept() | Refuse():
+                self._on_answer(message)
+            case More():
+                self._handovers.on_more(message)
             case Detach():
-                self._contests.on_detach(message)
+                self._partings.on_detach(message)
             case Touch():
                 raise AssertionError("a touchpoint is not the protocol's to handle")
             case _:
@@ -202,6 +215,8 @@ class Identity:
                 self._on_union(actor, profile, message)
             case Propose():
                 self._on_propose(actor, profile, message)
+            case Piece():
+                self._handovers.on_piece(actor, profile, message)
             case Absorb():
                 self._on_absorb(actor, profile, message)
             case _:
@@ -231,6 +246,10 @@ class Identity:
     def _on_claimed(self, actor: Actor, profile: Profile, message: Claimed) -> None:
         bid = message.bid
         self._actors.touch(actor)
+        if profile.accepted is not None:
+            # Its members are on their way already.
+            profile.waiting.append(message)
+            return
         self._contests.settle_bid(profile, bid)
         through = actor.index.get(bid.cause.through)
         if bid.identifier in actor.index:
@@ -241,11 +260,11 @@ class Identity:
             if message.epoch:
                 profile.epochs[bid.identifier] = message.epoch
             if bid.claimant != actor.identifier:
-                self._contests.repoint(actor, (bid.identifier,), bid.cause, MERGED)
-            self._contests.name(actor, profile, bid.identifier, bid.cause)
+                self._partings.repoint(actor, (bid.identifier,), bid.cause, MERGED)
+            self._partings.name(actor, profile, bid.identifier, bid.cause)
         else:
             # What it was seen with has left meanwhile: it follows as somebody new.
-            self._contests.let_go(actor, bid)
+            self._partings.let_go(actor, bid)
         self._contests.resume(profile)
 
     def _on_union(self, actor: Actor, profile: Profile, message: Union) -> None:
@@ -254,7 +273,7 @@ class Identity:
             self._send(Retry(bid.claimant, bid))
             return
         self._actors.touch(actor)
-        if profile.proposal:
+        if profile.proposal or profile.arriving:
             profile.waiting.append(message)
             return
         if is_nobodys(actor, bid):
@@ -268,20 +287,7 @@ class Identity:
         if bid.identifier not in actor.index and bid.cause.through not in actor.index:
             self._send(Retry(bid.claimant, bid))
             return
-        profile.revision += 1
-        profile.proposal, profile.proposed_size = f"{profile.revision} {message.other}", size
-        self._send(
-            Propose(
-                message.other,
-                actor.identifier,
-                size,
-                list(actor.index),
-                list(profile.reserved.values()),
-                profile.proposal,
-                actor.generation,
-                bid,
-            )
-        )
+        self._handovers.propose(actor, profile, message.other, bid)
 
     def _is_less(self, size: int, root: str, other_size: int, other: str) -> bool:
         """Which of two roots hands over: the one of fewer members, of equal ones the higher."""
@@ -303,11 +309,12 @@ class Identity:
         kind = NO_LINK
         is_link = here in actor.index and there in message.members and not is_nobodys(actor, bid)
         if is_link and message.child not in actor.index:
-            kind = self._contests.broken_by(
-                actor, profile, [*message.members, *[held.identifier for held in message.reserved]]
-            )
+            reserved = [held.identifier for held in message.reserved]
+            kind = self._contests.broken_by(actor, profile, [*message.members, *reserved])
+            if not kind and message.counts:
+                kind = self._contests.broken_by_many(actor, profile, message.counts, bid)
             if not kind:
-                self._reserve(actor, profile, message)
+                self._handovers.expect(actor, profile, message)
                 epoch = profile.epochs.get(profile.name, 0)
                 self._send(
                     Accept(message.child, actor.identifier, profile.name, epoch, message.proposal, bid)
@@ -315,54 +322,17 @@ class Identity:
                 return
         self._send(Refuse(message.child, actor.identifier, message.proposal, kind, bid))
 
-    def _reserve(self, actor: Actor, profile: Profile, message: Propose) -> None:
-        """Count what is to come as if it were here."""
-        for member in message.members:
-            if member not in actor.index:
-                actor.add_member(member)
-                profile.links.append(PENDING, message.bid.cause.occurred_ms, 0)
-        for bid in message.reserved:
-            profile.reserved.setdefault(bid.identifier, bid)
-        profile.expecting.append(message.child)
-        actor.generation = max(actor.generation, message.generation + 1)
-
-    def _proposer(self, to: str, proposal: str) -> Actor | None:
-        """Who asked; None for the echo of a batch that was replayed: an answer to anything but what was asked last."""
-        actor = self._actors.find(to)
+    def _on_answer(self, message: Accept | Refuse) -> None:
+        """To a proposal; that to anything but what was asked last is the echo of a batch that was replayed."""
+        actor = self._actors.find(message.to)
         profile = actor.profile if actor is not None else None
-        if actor is None or profile is None or profile.proposal != proposal:
-            return None
+        if actor is None or profile is None or profile.proposal != message.proposal:
+            return
+        if isinstance(message, Accept):
+            self._handovers.on_accept(actor, profile, message)
+            return
         self._actors.touch(actor)
         profile.proposal = ""
-        return actor
-
-    def _on_accept(self, message: Accept) -> None:
-        """Hand over."""
-        actor = self._proposer(message.to, message.proposal)
-        if actor is None:
-            return
-        profile = _profile(actor)
-        waiting, profile.waiting = profile.waiting, []
-        self._settle(actor)
-        generation = actor.generation + 1
-        root, cause = message.root, message.bid.cause
-        name, epoch = self._lower(
-            profile.name, profile.epochs.get(profile.name, 0), message.name, message.epoch
-        )
-        self._send(Absorb(root, root, actor.identifier, generation, whole(actor), message.bid))
-        for member in self._followers(actor, profile):
-            self._send(Repoint(member, root, name, epoch, generation, cause, MERGED))
-        actor.become_alias(root)
-        actor.generation = generation
-        self._note(actor, profile_id_of(name, epoch), root, MERGED, cause, came_from=actor.profile_id)
-        for held in waiting:
-            self._send(msgspec.structs.replace(held, to=message.root))
-
-    def _on_refuse(self, message: Refuse) -> None:
-        actor = self._proposer(message.to, message.proposal)
-        if actor is None:
-            return
-        profile = _profile(actor)
         if message.kind == NO_LINK:
             self._send(Retry(message.bid.claimant, message.bid))
         elif message.kind == BUSY:
@@ -372,50 +342,9 @@ class Identity:
         self._contests.resume(profile)
 
     def _on_absorb(self, actor: Actor, profile: Profile, message: Absorb) -> None:
-        if message.child not in profile.expecting:
-            # The echo of a batch that was replayed.
-            return
-        self._actors.touch(actor)
-        profile.expecting.remove(message.child)
-        child = load(message.child, dict(message.state))
-        assert child is not None, "an absorbed profile came without its head"
-        self._settle(actor)
-        bid = message.bid
-        end, here = bid.identifier, bid.cause.through
-        if end not in child.index:
-            end, here = here, end
-        actor.generation = max(actor.generation, message.generation)
-        theirs = child.profile
-        assert theirs is not None
-        # What joined after the proposal is not known to whoever was root since.
-        untold = [member for member in child.index if member not in actor.index]
-        is_direct = len(child.index) <= self._few
-        if message.root != actor.identifier:
-            untold, is_direct = list(child.index), True
-        self._graft(actor, profile, child, end, here, bid.cause)
-        if not is_direct:
-            _follow_as_before(actor, profile, child, theirs, untold)
-        self._profiles.absorb(actor, child)
-        self._contests.name(actor, profile, theirs.name, bid.cause)
-        self._contests.repoint(actor, untold, bid.cause, MERGED)
-        self._contests.settle_bid(profile, bid)
-        self._contests.resume(profile)
-
-    def _graft(self, actor: Actor, profile: Profile, child: Actor, end: str, here: str, cause: Cause) -> None:
-        """Hang the child's tree of links on ours, by the link that made the two one."""
-        theirs = _profile(child).links
-        theirs.lead_from(child.index[end])
-        for member in child.index:
-            if actor.add_member(member) == len(profile.links.parents):
-                profile.links.append(PENDING, NEVER, 0)
-            profile.via.pop(actor.index[member], None)
-        for member, at in child.index.items():
-            place, parent = actor.index[member], theirs.parents[at]
-            if member == end:
-                profile.links.set(place, actor.index[here], cause.occurred_ms, cause.digest)
-            elif parent >= 0:
-                above = actor.index[_profile(child).members[parent]]
-                profile.links.set(place, above, theirs.times_ms[at], theirs.digests[at])
+        if self._handovers.on_absorb(actor, profile, message):
+            self._contests.settle_bid(profile, message.bid)
+            self._contests.resume(profile)
 
     def _on_repoint(self, message: Repoint) -> None:
         actor = self._actors.find(message.to)
@@ -429,15 +358,6 @@ class Identity:
             profile_id = profile_id_of(message.name, message.epoch)
             self._note(actor, profile_id, message.root, message.kind, message.cause, came_from=came_from)
 
-    def _followers(self, actor: Actor, profile: Profile) -> list[str]:
-        """Whom a root has to tell that it hands over: all members, or of many those only that others follow.
-
-        As many follow each of these, telling them costs little; and nobody is more than two steps from its root.
-        """
-        if len(actor.index) <= self._few:
-            return [member for member in actor.index if member != actor.identifier]
-        return [profile.members[at] for at in sorted(set(profile.via.values()))]
-
     def _lower(self, name: str, epoch: int, other: str, other_epoch: int) -> tuple[str, int]:
         """The lower of two names, with its epoch."""
         return (name, epoch) if self._order(name) < self._order(other) else (other, other_epoch)
@@ -446,15 +366,6 @@ class Identity:
         self, actor: Actor, profile_id: str, root: str, kind: str, cause: Cause, came_from: str | None = None
     ) -> None:
         self.belongings.append(Belonging(actor, profile_id, root, kind, cause, other_profile_id=came_from))
-
-
-def _follow_as_before(actor: Actor, profile: Profile, child: Actor, theirs: Profile, told: list[str]) -> None:
-    """Members of a child that was not small follow it, or whom they have followed."""
-    hubs = set(theirs.via.values())
-    for member, at in child.index.items():
-        if member != child.identifier and at not in hubs and member not in told:
-            through = theirs.members[theirs.via.get(at, 0)]
-            profile.via[actor.index[member]] = actor.index[through]
 
 
 def _profile(actor: Actor) -> Profile:

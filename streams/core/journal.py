@@ -4,6 +4,7 @@ Owns the entry's bytes and the parts they are stored in; must not know sessions,
 arrival order in parts of at most eight, so that a touchpoint rewrites one part, never the whole journal.
 """
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import Any, Final
 
@@ -78,7 +79,7 @@ class Journal:
         """Add one entry."""
         self._add(digest, _pack(occurred_ms, digest, member, channel, kind, revenue_micros))
 
-    def extend(self, other: "Journal", index: list[int]) -> None:
+    def extend(self, other: "Journal", index: Sequence[int]) -> None:
         """Add another's entries whose touchpoints are not here yet; `index` tells its members' places here."""
         if self.floor_ms > NEVER:
             self._compact()

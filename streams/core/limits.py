@@ -34,11 +34,10 @@ class Limits:
         pair = f"{one}\0{other}" if one < other else f"{other}\0{one}"
         return -at_ms if is_moving else at_ms, digest, pair
 
-    def broken_by(self, held: Mapping[str, int], more: Iterable[str]) -> str:
-        """The type of which there would be too many with more identifiers, "" if of none; `held` counts by type."""
-        counts = counts_of(more)
+    def broken_by(self, held: Mapping[str, int], more: Mapping[str, int]) -> str:
+        """The type of which there would be too many with so many more, "" if of none; both count by type."""
         for kind in self._limits:
-            if kind in counts and held.get(kind, 0) + counts[kind] > self._limits[kind]:
+            if kind in more and held.get(kind, 0) + more[kind] > self._limits[kind]:
                 return kind
         return ""
 

@@ -6,6 +6,7 @@ so the tree does not depend on the order in which links become known. Owns the t
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
@@ -14,6 +15,8 @@ from streams.core.shapes import NEVER
 ROOT = -1
 PENDING = -2
 """Instead of a parent: the first member, and a member whose links are still on their way."""
+PART: Final = 64
+"""Members are stored in parts of so many, where there are more."""
 
 LinkRow = tuple[int, int, int]
 """A member's parent in the tree (its place among the members), and the touchpoint that links them: epoch ms, digest."""
@@ -21,9 +24,12 @@ LinkRow = tuple[int, int, int]
 
 @mypyc_attr(acyclic=True)
 class Links:
-    """By place among the members: the parent in the tree, and when and by what it was linked to it."""
+    """By place among the members: the parent in the tree, and when and by what it was linked to it.
 
-    __slots__ = ("digests", "newest_ms", "parents", "times_ms")
+    `dirty` are parts of members that have changed since they were stored, where there are parts.
+    """
+
+    __slots__ = ("digests", "dirty", "newest_ms", "parents", "times_ms")
 
     def __init__(self) -> None:
         self.parents: list[int] = [ROOT]
@@ -31,6 +37,7 @@ class Links:
         self.digests: list[int] = [0]
         self.newest_ms = NEVER
         """No link is later."""
+        self.dirty: set[int] | None = None
 
     def append(self, parent: int, at_ms: int, digest: int) -> None:
         """The link of the next member."""
@@ -39,16 +46,38 @@ class Links:
         self.digests.append(digest)
         if at_ms > self.newest_ms:
             self.newest_ms = at_ms
+        last = len(self.parents) - 1
+        if last % PART == 0:
+            self.mark(last - 1)
+
+    def expect(self, members: int) -> None:
+        """Places for more members, whose links are still on their way."""
+        first = len(self.parents)
+        self.parents += [PENDING] * members
+        self.times_ms += [NEVER] * members
+        self.digests += [0] * members
+        for place in range(first - 1, first + members, PART):
+            self.mark(place)
+
+    def mark(self, place: int) -> None:
+        """Note that a member has changed."""
+        if len(self.parents) > PART:
+            if self.dirty is None:
+                self.dirty = set()
+            self.dirty.add(place // PART)
 
     def set(self, child: int, parent: int, at_ms: int, digest: int) -> None:
         """Another link for a member."""
         self.parents[child], self.times_ms[child], self.digests[child] = parent, at_ms, digest
+        self.mark(child)
         if at_ms > self.newest_ms:
             self.newest_ms = at_ms
 
-    def rows(self) -> list[LinkRow]:
-        """What is stored: all but the first, which has no parent."""
-        return list(zip(self.parents[1:], self.times_ms[1:], self.digests[1:], strict=True))
+    def rows(self, first: int, stop: int) -> list[LinkRow]:
+        """What is stored of some members."""
+        return list(
+            zip(self.parents[first:stop], self.times_ms[first:stop], self.digests[first:stop], strict=True)
+        )
 
     def path(self, one: int, other: int) -> list[int]:
         """The links between two members, each named by its child; empty if it is one and the same."""
@@ -82,6 +111,7 @@ class Links:
     def cut(self, child: int) -> None:
         """Leave out the link of a member; what hangs on it is then a tree of its own."""
         self.parents[child], self.times_ms[child], self.digests[child] = ROOT, NEVER, 0
+        self.mark(child)
 
     def top_of(self, member: int) -> int:
         """Where the tree that a member is in begins."""
@@ -92,9 +122,11 @@ class Links:
         child, parent = top, self.parents[top]
         at_ms, digest = self.times_ms[top], self.digests[top]
         self.parents[top], self.times_ms[top], self.digests[top] = ROOT, NEVER, 0
+        self.mark(top)
         while parent >= 0:
             above, above_ms, above_digest = self.parents[parent], self.times_ms[parent], self.digests[parent]
             self.parents[parent], self.times_ms[parent], self.digests[parent] = child, at_ms, digest
+            self.mark(parent)
             child, parent, at_ms, digest = parent, above, above_ms, above_digest
 
     def _to_root(self, member: int) -> list[int]:

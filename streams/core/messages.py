@@ -10,6 +10,12 @@ from typing import Any, Final
 
 import msgspec
 
+FOLLOWS_ROOT: Final = -1
+"""Instead of the place of whom a member follows."""
+
+MemberRow = tuple[str, int, int, int, int]
+"""A member, its link (the parent's place, epoch ms, digest), and the place of whom it follows or FOLLOWS_ROOT."""
+
 
 class Touch(msgspec.Struct, gc=False, array_like=True, tag=1):
     """A touchpoint that another actor must process: the original bytes and where they came from."""
@@ -82,7 +88,8 @@ class Union(msgspec.Struct, gc=False, array_like=True, tag=4):
 class Propose(msgspec.Struct, gc=False, array_like=True, tag=5):
     """`child` asks the root `to` to absorb it with these members and claims; `proposal` names this asking.
 
-    `size` is how many members it had when it asked.
+    `size` is how many members it had when it asked. If they are many, only the one at its end of the bid is listed, and
+    `counts` tells how many there are by type.
     """
 
     to: str
@@ -93,6 +100,7 @@ class Propose(msgspec.Struct, gc=False, array_like=True, tag=5):
     proposal: str
     generation: int
     bid: Bid
+    counts: dict[str, int]
 
 
 class Accept(msgspec.Struct, gc=False, array_like=True, tag=6):
@@ -174,6 +182,26 @@ class Absorb(msgspec.Struct, gc=False, array_like=True, tag=7):
     bid: Bid
 
 
+class Piece(msgspec.Struct, gc=False, array_like=True, tag=18):
+    """Some of the members of `child`, which has so many, for the root `to` that has accepted it.
+
+    They begin at this place; a piece always travels, even within a task, so that no batch has more than one to do.
+    """
+
+    to: str
+    child: str
+    members: int
+    first: int
+    rows: list[MemberRow]
+
+
+class More(msgspec.Struct, gc=False, array_like=True, tag=19):
+    """The members of `to` have arrived up to this place."""
+
+    to: str
+    first: int
+
+
 class Detach(msgspec.Struct, gc=False, array_like=True, tag=16):
     """`to` is a root of its own from now on: the encoded parts of its actor, and why."""
 
@@ -219,10 +247,10 @@ class Clock(msgspec.Struct, gc=False, array_like=True, tag=9):
     rounds: list[int]
 
 
-ForRoot = Link | Union | Propose | Absorb | Claimed | Weigh | Contest | Release | Retry | Disown
-ForActor = Touch | Claim | Accept | Refuse | Detach | Repoint | ForRoot
+ForRoot = Link | Union | Propose | Piece | Absorb | Claimed | Weigh | Contest | Release | Retry | Disown
+ForActor = Touch | Claim | Accept | Refuse | More | Detach | Repoint | ForRoot
 Message = ForActor | Clock
-Waiting = Link | Union | Propose | Weigh | Contest | Release | Disown
+Waiting = Link | Union | Propose | Claimed | Weigh | Contest | Release | Disown
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: Any = msgspec.msgpack.Decoder(Message)

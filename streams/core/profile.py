@@ -4,7 +4,7 @@ Owns the order of these effects on one actor; must not know tasks, messages or r
 `Changed`, so that a batch says each session, cart and action once, as it stands at the end.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -124,15 +124,17 @@ class Profiles:
         actor.carts.sort(key=_order)
         self._rebuild(actor, profile.sessions, profile.episodes)
 
-    def absorb(self, actor: Actor, other: Actor) -> None:
-        """Take over another profile; the answer is the same in whatever order profiles are absorbed."""
+    def absorb(self, actor: Actor, other: Actor, places: Sequence[int]) -> None:
+        """Take over another profile, whose members have these places now.
+
+        The answer is the same in whatever order profiles are absorbed.
+        """
         mine, theirs = _profile(actor), _profile(other)
         mine.revision = max(mine.revision, theirs.revision) + 1
         mine.merged_ms = max(mine.merged_ms, theirs.merged_ms, self.now_ms)
         mine.arrived_ms = max(mine.arrived_ms, theirs.arrived_ms)
         mine.found_ms = max(mine.found_ms, theirs.found_ms)
-        index = [actor.add_member(member) if member else 0 for member in theirs.members]
-        actor.journal.extend(other.journal, index)
+        actor.journal.extend(other.journal, places)
         held = {cart.digest for cart in actor.carts}
         fresh = [cart for cart in other.carts if cart.digest not in held]
         if fresh:
@@ -147,7 +149,7 @@ class Profiles:
         mine.epochs |= theirs.epochs
         for bid in list(mine.reserved.values()):
             # Counted when the other proposed, and answered since.
-            if bid.claimant in other.index and bid.identifier not in theirs.reserved:
+            if actor.index.get(bid.claimant, -1) in places and bid.identifier not in theirs.reserved:
                 del mine.reserved[bid.identifier]
         mine.reserved = theirs.reserved | mine.reserved
         known = {action.action_id for action in mine.actions}

@@ -56,6 +56,8 @@ class Rules:
     action_channels: tuple[str, ...] = ("email", "sms", "push")
     few_members: int = 8
     """Members of a profile of no more than these are told one by one when it moves: see `Identity`."""
+    piece_members: int = 1_000
+    """A profile of more members than this hands them over in pieces of so many."""
     max_record_bytes: int = 983_040
     most_touchpoints: int = 20_000
     most_cart_entries: int = 2_000

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from streams.core.messages import Bid, Waiting
+from streams.core.messages import Accept, Bid, Waiting
 
 NEVER: Final = -4_611_686_018_427_387_904
 NO_TIMER: Final = 4_611_686_018_427_387_903
@@ -77,8 +77,23 @@ class Alias(msgspec.Struct, gc=False, array_like=True, tag=0):
     rivals: list[tuple[int, str]] = []
 
 
+class Arriving(msgspec.Struct, gc=False, array_like=True):
+    """A profile of many whose members come in pieces: to which place the first goes, how many come and have come.
+
+    `counts` are those still to come, by type.
+    """
+
+    base: int
+    members: int
+    arrived: int
+    counts: dict[str, int]
+
+
 class Contested(msgspec.Struct, gc=False, array_like=True):
-    """What few profiles have anything of: see `actor.Profile`, and `actor.Actor` for the first three."""
+    """What few profiles have anything of: see `actor.Profile`, and `actor.Actor` for the first three.
+
+    `via` is of members that are in no part.
+    """
 
     epoch: int
     mark: str
@@ -90,13 +105,15 @@ class Contested(msgspec.Struct, gc=False, array_like=True):
     spare: list[tuple[str, str, int, int]]
     epochs: dict[str, int] = {}
     via: dict[int, int] = {}
+    accepted: Accept | None = None
+    arriving: dict[str, Arriving] = {}
 
 
 class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     """A profile as it is stored: the fields of `actor.Profile`, and what of its journal and its sessions is no part.
 
-    `others` are its members but the first, which is the root itself; None is a time that never was; "" is the root's
-    own name.
+    `others` are its members but the first, which is the root itself, and `links` theirs, as far as they are in no part
+    (see `roster`); None is a time that never was; "" is the root's own name.
     """
 
     others: list[str]
@@ -123,6 +140,7 @@ class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     contested: Contested | None = None
     name: str = ""
     proposed_size: int = 0
+    members_parts: int = 0
 
 
 class ClockState(msgspec.Struct, array_like=True):

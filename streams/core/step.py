@@ -10,7 +10,8 @@ from typing import Final
 
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import CodecError, Reason
-from streams.core.actor import Actor, Actors, Profile, Store
+from streams.core.actor import Actor, Profile
+from streams.core.actors import Actors, Store
 from streams.core.arrivals import Arrival, Arrivals, Forwarded
 from streams.core.clock import Clocks
 from streams.core.effects import Dead, Effects
@@ -54,7 +55,13 @@ class Step:
         self._actors = Actors(store)
         self._profiles = Profiles(rules)
         self._identity = Identity(
-            self._actors, self._identifiers, self._profiles, rules, send=self._send, settle=self._settle
+            self._actors,
+            self._identifiers,
+            self._profiles,
+            rules,
+            send=self._send,
+            send_later=self._send_later,
+            settle=self._settle,
         )
         self._clocks = Clocks(INPUTS, partitions, store.get(_CLOCKS_KEY))
         self._timers = Timers(store)
@@ -363,10 +370,18 @@ class Step:
         assert not isinstance(message, Clock)
         self._post(self._identifiers.partition(message.to), message)
 
+    def _send_later(self, message: Message) -> None:
+        """To the task that holds the actor, in another batch, even if it is this task."""
+        assert not isinstance(message, Clock)
+        self._write(self._identifiers.partition(message.to), message)
+
     def _post(self, partition: int, message: Message) -> None:
         if partition == self._partition:
             self._local.append(message)
-            return
+        else:
+            self._write(partition, message)
+
+    def _write(self, partition: int, message: Message) -> None:
         key = str(message.sender) if isinstance(message, Clock) else message.to
         self._effects.inbox.setdefault(partition, []).append((key.encode(), encode(message)))
 

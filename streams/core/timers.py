@@ -10,7 +10,8 @@ from heapq import heappop, heappush
 from struct import Struct
 from typing import Any, Final
 
-from streams.core.actor import Actor, Change, Store
+from streams.core.actor import Actor
+from streams.core.actors import Change, Store
 
 SPAN_MS: Final = 65_536
 LIST_BYTES: Final = 512

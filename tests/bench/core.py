@@ -16,7 +16,8 @@ from typing import TypeVar
 from schemas import wire
 from schemas.catalog import Catalog
 from schemas.codec import check_rest, owner_bytes, read_head, stitch
-from streams.core.actor import Actor, Change, Profile, write_parts
+from streams.core.actor import Actor, Profile
+from streams.core.actors import Change, write_parts
 from streams.core.belongings import Belonging
 from streams.core.identifier import Identifiers
 from streams.core.messages import Cause

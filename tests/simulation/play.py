@@ -26,6 +26,7 @@ class Setting:
     strays: float
     faults: Faults
     few_members: int
+    piece_members: int
 
 
 def world_of(seed: int) -> World:
@@ -46,6 +47,7 @@ def setting_of(seed: int, commits: Commits = Commits.ATOMIC) -> Setting:
         strays=rng.choice([0.0, 0.0, 0.2]),
         faults=Faults(crash=rng.choice([0.0, 0.05, 0.2]), rebuild=rng.choice([0.0, 0.02]), commits=commits),
         few_members=rng.choice([0, 0, 1, 3, 16]),
+        piece_members=rng.choice([1, 1, 2, 4, 1_000]),
     )
 
 
@@ -54,7 +56,9 @@ def play(played: World, setting: Setting, *, seed: int) -> Differences:
     rng = Random(f"schedule {seed}")
     log = Log()
     feed = Feed(log, setting.partitions, strays=setting.strays, seed=seed)
-    rules = replace(core_rules(played.rules), few_members=setting.few_members)
+    rules = replace(
+        core_rules(played.rules), few_members=setting.few_members, piece_members=setting.piece_members
+    )
     cluster = Cluster(log, setting.partitions, rules, rng=rng, faults=setting.faults)
     waiting = list(reversed(list(played.records())))
     while waiting:

@@ -107,7 +107,12 @@ def late_cart_setting(schedule: int) -> Setting:
     """Records are fed slowly, so that tasks are ahead of each other."""
     eagerness = 0.01 if schedule % 2 else 0.05
     return Setting(
-        partitions=2 + schedule % 3, eagerness=eagerness, strays=0.0, faults=Faults(), few_members=16
+        partitions=2 + schedule % 3,
+        eagerness=eagerness,
+        strays=0.0,
+        faults=Faults(),
+        few_members=16,
+        piece_members=1_000,
     )
 
 

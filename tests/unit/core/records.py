@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas.codec import decode, encode_touchpoint
 from streams.core.rules import Rules
-from streams.core.step import INPUTS, Effects, Step
+from streams.core.step import INBOX, INPUTS, Effects, Step
 
 START_MS = 1_772_000_000_000
 MINUTE_MS = 60_000
@@ -135,4 +135,7 @@ class OneTask:
         self.store.apply(effects.changes)
         for topic, records in effects.outputs.items():
             self.said.setdefault(topic, []).extend(decode(value)[1] for _, value in records)
+        for key, value in effects.inbox.get(0, ()):
+            # What a task says to itself in another batch.
+            self.take(FakeRecord(value, topic=INBOX, key=key))
         return effects

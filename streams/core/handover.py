@@ -1,0 +1,270 @@
+"""How a whole profile goes from one root to another once both agree: at once, or, if it is one of many, in pieces.
+
+A profile of many sends its members ahead, a piece at a time and each asked for, so that no batch has much to do for it;
+until the last has arrived it stays a root and takes in touchpoints, while all that would change its members waits. Then
+it hands over the rest, which has bounds of its own, as any other does.
+
+Owns what is sent and taken over; must not know why two profiles become one (see `identity`).
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from streams.core import roster
+from streams.core.actor import Actor, Profile, profile_id_of
+from streams.core.actors import Actors, load, whole
+from streams.core.belongings import MERGED, Belonging
+from streams.core.identifier import Identifiers
+from streams.core.limits import counts_of
+from streams.core.links import PENDING
+from streams.core.messages import (
+    FOLLOWS_ROOT,
+    Absorb,
+    Accept,
+    Bid,
+    Cause,
+    Message,
+    More,
+    Piece,
+    Propose,
+    Repoint,
+)
+from streams.core.partings import Partings
+from streams.core.profile import Profiles
+from streams.core.rules import Rules
+from streams.core.shapes import NEVER, Arriving
+
+
+class Handovers:
+    """The hand-over between the actors of one task; `send_later` delivers in another batch, even within the task."""
+
+    def __init__(
+        self,
+        actors: Actors,
+        identifiers: Identifiers,
+        profiles: Profiles,
+        partings: Partings,
+        rules: Rules,
+        *,
+        send: Callable[[Message], None],
+        send_later: Callable[[Message], None],
+        settle: Callable[[Actor], None],
+    ) -> None:
+        self._actors = actors
+        self._order = identifiers.order
+        self._profiles = profiles
+        self._partings = partings
+        self._few = rules.few_members
+        self._piece = rules.piece_members
+        self._send = send
+        self._send_later = send_later
+        self._settle = settle
+
+    def propose(self, actor: Actor, profile: Profile, root: str, bid: Bid) -> None:
+        """Ask a root to absorb this one."""
+        profile.revision += 1
+        size = len(actor.index)
+        profile.proposal, profile.proposed_size = f"{profile.revision} {root}", size
+        members, counts = list(actor.index), {}
+        if self._is_many(profile):
+            members = [bid.identifier if bid.identifier in actor.index else bid.cause.through]
+            counts = actor.counts()
+        self._send(
+            Propose(
+                root,
+                actor.identifier,
+                size,
+                members,
+                list(profile.reserved.values()),
+                profile.proposal,
+                actor.generation,
+                bid,
+                counts,
+            )
+        )
+
+    def expect(self, actor: Actor, profile: Profile, message: Propose) -> None:
+        """Count what is to come as if it were here."""
+        if message.counts:
+            profile.arriving[message.child] = Arriving(-1, 0, 0, message.counts)
+        else:
+            for member in message.members:
+                if member not in actor.index:
+                    actor.add_member(member)
+                    profile.links.append(PENDING, message.bid.cause.occurred_ms, 0)
+        for bid in message.reserved:
+            profile.reserved.setdefault(bid.identifier, bid)
+        profile.expecting.append(message.child)
+        actor.generation = max(actor.generation, message.generation + 1)
+
+    def on_accept(self, actor: Actor, profile: Profile, message: Accept) -> None:
+        """Hand over, or begin to."""
+        self._actors.touch(actor)
+        if not self._is_many(profile):
+            self._hand_over(actor, profile, message)
+        elif profile.accepted is None:
+            profile.accepted = message
+            self._send_piece(actor, profile, message.root, 0)
+
+    def on_more(self, message: More) -> None:
+        """Send the next members, or, after the last, all the rest."""
+        actor = self._actors.find(message.to)
+        profile = actor.profile if actor is not None else None
+        if actor is None or profile is None or profile.accepted is None:
+            # The echo of a batch that was replayed.
+            return
+        self._actors.touch(actor)
+        if message.first < len(profile.members):
+            self._send_piece(actor, profile, profile.accepted.root, message.first)
+        else:
+            self._hand_over(actor, profile, profile.accepted)
+
+    def on_piece(self, actor: Actor, profile: Profile, message: Piece) -> None:
+        """Members of a child, whose links lead to each other alone until the child itself is here."""
+        arriving = profile.arriving.get(message.child)
+        if arriving is None or arriving.arrived != message.first:
+            # The echo of a batch that was replayed.
+            return
+        self._actors.touch(actor)
+        self._profiles.hold(profile)
+        if arriving.base < 0:
+            arriving.base, arriving.members = len(profile.members), message.members
+            profile.members += [""] * message.members
+            profile.links.expect(message.members)
+        base, place = arriving.base, arriving.base + message.first
+        for member, parent, at_ms, digest, through in message.rows:
+            if member:
+                actor.put_member(place, member)
+                if parent >= 0:
+                    profile.links.set(place, base + parent, at_ms, digest)
+                if through != FOLLOWS_ROOT:
+                    profile.follow(place, base + through)
+                profile.links.mark(place)
+            place += 1
+        for kind, number in counts_of(row[0] for row in message.rows if row[0]).items():
+            arriving.counts[kind] = max(0, arriving.counts.get(kind, 0) - number)
+        arriving.arrived += len(message.rows)
+        self._send(More(message.child, arriving.arrived))
+
+    def on_absorb(self, actor: Actor, profile: Profile, message: Absorb) -> bool:
+        """Take over a child; False for the echo of a batch that was replayed."""
+        if message.child not in profile.expecting:
+            return False
+        self._actors.touch(actor)
+        profile.expecting.remove(message.child)
+        child = load(message.child, dict(message.state))
+        assert child is not None, "an absorbed profile came without its head"
+        theirs = _profile(child)
+        self._settle(actor)
+        bid = message.bid
+        actor.generation = max(actor.generation, message.generation)
+        arriving = profile.arriving.pop(message.child, None)
+        if arriving is not None:
+            places: Sequence[int] = range(arriving.base, arriving.base + arriving.members)
+            untold: list[str] = []
+            end, here = self._ends(bid, actor.index.get(bid.identifier, -1) in places)
+            profile.links.lead_from(actor.index[end])
+            profile.links.set(actor.index[end], actor.index[here], bid.cause.occurred_ms, bid.cause.digest)
+        else:
+            # What joined after the proposal is not known to whoever was root since.
+            untold = [member for member in child.index if member not in actor.index]
+            is_direct = len(child.index) <= self._few
+            if message.root != actor.identifier:
+                untold, is_direct = list(child.index), True
+            end, here = self._ends(bid, bid.identifier in child.index)
+            places = _graft(actor, profile, child, end, here, bid.cause)
+            if not is_direct:
+                _follow_as_before(actor, profile, child, theirs, untold)
+        self._profiles.absorb(actor, child, places)
+        self._partings.name(actor, profile, theirs.name, bid.cause)
+        self._partings.repoint(actor, untold, bid.cause, MERGED)
+        return True
+
+    def _ends(self, bid: Bid, is_theirs: bool) -> tuple[str, str]:
+        """The two identifiers of the link that makes two profiles one, the child's first."""
+        one, other = bid.identifier, bid.cause.through
+        return (one, other) if is_theirs else (other, one)
+
+    def _is_many(self, profile: Profile) -> bool:
+        return len(profile.members) > self._piece
+
+    def _send_piece(self, actor: Actor, profile: Profile, root: str, first: int) -> None:
+        members = len(profile.members)
+        rows = roster.rows_of(profile, first, min(first + self._piece, members))
+        hubs = set(profile.via.values())
+        told = []
+        for place, (member, parent, at_ms, digest, through) in enumerate(rows, first):
+            # As they will, once this one is no root any more and has told those that others follow.
+            if through == FOLLOWS_ROOT and place > 0 and place not in hubs:
+                through = 0
+            told.append((member, parent, at_ms, digest, through))
+        self._send_later(Piece(root, actor.identifier, members, first, told))
+
+    def _hand_over(self, actor: Actor, profile: Profile, message: Accept) -> None:
+        waiting, profile.waiting = profile.waiting, []
+        has_members = profile.accepted is None
+        profile.proposal, profile.accepted = "", None
+        self._settle(actor)
+        generation = actor.generation + 1
+        root, bid = message.root, message.bid
+        cause = bid.cause
+        name, epoch = profile.name, profile.epochs.get(profile.name, 0)
+        if self._order(message.name) < self._order(name):
+            name, epoch = message.name, message.epoch
+        state = whole(actor, has_members=has_members)
+        self._send(Absorb(root, root, actor.identifier, generation, state, bid))
+        for member in self._followers(actor, profile):
+            self._send(Repoint(member, root, name, epoch, generation, cause, MERGED))
+        came_from = actor.profile_id
+        actor.become_alias(root)
+        actor.generation = generation
+        self._partings.belongings.append(
+            Belonging(actor, profile_id_of(name, epoch), root, MERGED, cause, other_profile_id=came_from)
+        )
+        for held in waiting:
+            self._send(msgspec.structs.replace(held, to=root))
+
+    def _followers(self, actor: Actor, profile: Profile) -> list[str]:
+        """Whom a root has to tell that it hands over: all members, or of many those only that others follow.
+
+        As many follow each of these, telling them costs little; and nobody is more than two steps from its root.
+        """
+        if len(actor.index) <= self._few:
+            return [member for member in actor.index if member != actor.identifier]
+        return [profile.members[at] for at in sorted(set(profile.via.values()))]
+
+
+def _graft(actor: Actor, profile: Profile, child: Actor, end: str, here: str, cause: Cause) -> list[int]:
+    """Hang the child's tree of links on ours, by the link that made the two one; where its members are now."""
+    theirs = _profile(child)
+    links = theirs.links
+    links.lead_from(child.index[end])
+    places = [-1] * len(theirs.members)
+    for member, at in child.index.items():
+        place = places[at] = actor.add_member(member)
+        if place == len(profile.links.parents):
+            profile.links.append(PENDING, NEVER, 0)
+        profile.follow_root(place)
+    for member, at in child.index.items():
+        if member == end:
+            profile.links.set(places[at], actor.index[here], cause.occurred_ms, cause.digest)
+        elif links.parents[at] >= 0:
+            profile.links.set(places[at], places[links.parents[at]], links.times_ms[at], links.digests[at])
+    return places
+
+
+def _follow_as_before(
+    actor: Actor, profile: Profile, child: Actor, theirs: Profile, told: Sequence[str]
+) -> None:
+    """Members of a child that was not small follow it, or whom they have followed."""
+    hubs = set(theirs.via.values())
+    for member, at in child.index.items():
+        if member != child.identifier and at not in hubs and member not in told:
+            through = theirs.members[theirs.via.get(at, 0)]
+            profile.follow(actor.index[member], actor.index[through])
+
+
+def _profile(actor: Actor) -> Profile:
+    assert actor.profile is not None, "an alias was asked for its profile"
+    return actor.profile
