@@ -56,10 +56,8 @@ def play(played: World, setting: Setting, *, seed: int) -> Differences:
     cluster = Cluster(log, setting.partitions, rules, rng=rng, faults=setting.faults)
     waiting = list(reversed(list(played.records())))
     while waiting:
-        if rng.random() < setting.eagerness or not cluster.is_busy():
+        if rng.random() < setting.eagerness or not cluster.turn():
             feed.put(waiting.pop())
-        else:
-            cluster.turn()
     cluster.settle()
     for clock_ms in played.final_ticks_ms():
         feed.put(Tick(clock_ms))
