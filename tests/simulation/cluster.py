@@ -33,7 +33,11 @@ class Commits(StrEnum):
     REPEATED = "repeated"
     """Outputs without state; the next owner processes the very same batch again."""
     LOOSE = "loose"
-    """Outputs without state; the next owner may cut its batches in another way. What the runtime's plan prevents."""
+    """Outputs without state; the next owner may cut its batches in another way. What the runtime's plan prevents.
+
+    A message may then be read before what it follows from; a task that finds it impossible stops, and its next owner
+    tries anew.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,11 @@ class Cluster:
         self.crashes = 0
         self._turns = 0
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether a crash may have left the same output twice."""
+        return self._faults.commits != Commits.ATOMIC
+
     def turn(self) -> bool:
         """One turn of one task, and whatever befalls it; False if none has anything to do."""
         task = self._next()
@@ -87,7 +96,14 @@ class Cluster:
         if self._rng.random() < self._faults.rebuild:
             self._rebuild(task)
         batch = self._batch(task) if task.unfinished is None else task.unfinished
-        effects = task.step.process(batch, now_ms=0, caught_up={})
+        try:
+            effects = task.step.process(batch, now_ms=0, caught_up={})
+        except AssertionError:
+            if self._faults.commits != Commits.LOOSE:
+                raise
+            self.crashes += 1
+            self._rebuild(task)
+            return True
         if self._rng.random() < self._faults.crash:
             self._crash(task, batch, effects)
         else:
