@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("seed", type=int)
     parser.add_argument("count", type=int, nargs="?", default=1)
-    parser.add_argument("--commits", type=Commits, choices=list(Commits), default=Commits.ATOMIC)
+    parser.add_argument("--commits", type=Commits, choices=list(Commits), help="instead of each seed's own")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--shrink", metavar="KIND", help="make the failure small; KIND as in false_actions")
     given = parser.parse_args()
@@ -32,23 +32,23 @@ def main() -> None:
     raise SystemExit(0 if is_right else 1)
 
 
-def play_one(seed: int, commits: Commits, *, shrunk_to: str | None) -> bool:
+def play_one(seed: int, commits: Commits | None, *, shrunk_to: str | None) -> bool:
     """Tells how it is played, or the smallest play found that fails alike, and what is wrong."""
-    case = Play(world_of(seed), setting_of(seed, commits), seed)
+    outcome = outcome_of(seed, commits)
+    case = Play(world_of(seed), setting_of(seed, outcome.commits), seed)
     if shrunk_to:
         case = shrink(case, kind=shrunk_to)
     print(*told(case), sep="\n")
-    outcome = outcome_of(seed, commits)
     print(outcome if outcome.is_compared else f"seed {seed} is not compared: part of a past is forgotten")
     return not outcome.is_wrong
 
 
-def play_many(seeds: range, commits: Commits, *, jobs: int) -> bool:
+def play_many(seeds: range, commits: Commits | None, *, jobs: int) -> bool:
     """Tells each failure as it comes, how far it is now and then, and a summary in one line."""
     progress = Progress(len(seeds))
     for outcome in outcomes_of(seeds, commits, jobs=jobs):
         progress.add(outcome)
-    print(f"seeds {seeds.start} to {seeds.stop - 1}, {commits}: {progress}")
+    print(f"seeds {seeds.start} to {seeds.stop - 1}, {commits or 'commits of their own'}: {progress}")
     return progress.failed == 0
 
 

@@ -16,6 +16,8 @@ from tests.simulation.same import unlike
 
 AGAIN = 8
 """Of so many worlds one is played once more, with another partition count and another schedule."""
+COMMITS = (*[Commits.ATOMIC] * 7, *[Commits.REPEATED] * 2, Commits.LOOSE)
+"""Of ten seeds, where nothing else is said."""
 CHUNK = 10
 
 
@@ -41,8 +43,9 @@ class Outcome:
         return f"python -m tests.simulation {self.seed} --commits {self.commits}\n{self.found}"
 
 
-def outcome_of(seed: int, commits: Commits) -> Outcome:
-    """The seed's world, played and judged; a broken invariant is wrong too."""
+def outcome_of(seed: int, commits: Commits | None = None) -> Outcome:
+    """The seed's world, played and judged; a broken invariant is wrong too. With the seed's own commits, or others."""
+    commits = commits or COMMITS[seed % len(COMMITS)]
     world = world_of(seed)
     if has_belated_link(world):
         return Outcome(seed, commits, Differences(), is_compared=False)
@@ -72,7 +75,7 @@ def _unlike_the_second_time(seed: int, world: World, first: Cluster) -> Iterator
         yield f"with {len(first.tasks)} and {setting.partitions} partitions, {line}"
 
 
-def outcomes_of(seeds: Iterable[int], commits: Commits, *, jobs: int) -> Iterator[Outcome]:
+def outcomes_of(seeds: Iterable[int], commits: Commits | None, *, jobs: int) -> Iterator[Outcome]:
     """Of every seed, as they come, from so many processes."""
     play = partial(outcome_of, commits=commits)
     if jobs == 1:
