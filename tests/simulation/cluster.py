@@ -117,8 +117,8 @@ class Cluster:
 
     def _next(self) -> Task | None:
         """Mostly one that has something to read or to say, the quick ones more often."""
-        log, luck = self._log, self._rng.random
-        tasks = [task for task in self.tasks if log.has_unread(task.partition) or task.step.has_news]
+        unread, luck = self._log.unread, self._rng.random
+        tasks = [task for task in self.tasks if unread(task.partition) or task.step.has_news]
         if not tasks:
             return None
         if luck() < OUT_OF_TURN:
@@ -127,16 +127,12 @@ class Cluster:
 
     def _batch(self, task: Task) -> dict[str, Sequence[Kept]]:
         """All that waits, or some of it from some of the topics, in any order of topics."""
-        topics = self._log.unread(task.partition)
-        sizes = [MOST] * len(topics)
-        if topics and self._rng.random() > task.greed:
-            luck = self._rng.random
-            topics = sorted(topics, key=lambda topic: luck())
-            sizes = self._rng.choices(SIZES, k=self._rng.randint(1, len(topics)))
-        return {
-            topic: self._log.read(topic, task.partition, most)
-            for topic, most in zip(topics, sizes, strict=False)
-        }
+        unread, luck = self._log.unread(task.partition), self._rng.random
+        if not unread or luck() <= task.greed:
+            return {topic: kept.read(MOST) for topic, kept in unread.items()}
+        topics = sorted(unread, key=lambda topic: luck())
+        sizes = self._rng.choices(SIZES, k=self._rng.randint(1, len(topics)))
+        return {topic: unread[topic].read(most) for topic, most in zip(topics, sizes, strict=False)}
 
     def _commit(self, task: Task, batch: dict[str, Sequence[Kept]], effects: Effects) -> None:
         self._deliver(task, effects, share=1.0)

@@ -22,13 +22,26 @@ class Kept(NamedTuple):
     headers: Sequence[tuple[str, bytes]] = ()
 
 
+class Partition:
+    """One partition of a topic; `position` is the offset up to which it is read."""
+
+    __slots__ = ("position", "records")
+
+    def __init__(self) -> None:
+        self.records: list[Kept] = []
+        self.position = 0
+
+    def read(self, most: int) -> Sequence[Kept]:
+        """What comes next, at most so many."""
+        return self.records[self.position : self.position + most]
+
+
 class Log:
     """Every partition of every topic, each read by one task."""
 
     def __init__(self) -> None:
-        self._records: dict[tuple[str, int], list[Kept]] = defaultdict(list)
-        self._positions: dict[tuple[str, int], int] = defaultdict(int)
-        self._unread: dict[int, dict[str, None]] = defaultdict(dict)
+        self._partitions: dict[tuple[str, int], Partition] = defaultdict(Partition)
+        self._unread: dict[int, dict[str, Partition]] = defaultdict(dict)
 
     def append(
         self,
@@ -41,26 +54,18 @@ class Log:
         headers: Sequence[tuple[str, bytes]] = (),
     ) -> None:
         """One record at the end of its partition."""
-        records = self._records[topic, partition]
-        records.append(Kept(topic, partition, len(records), timestamp_ms, key, value, headers))
-        self._unread[partition][topic] = None
+        kept = self._partitions[topic, partition]
+        kept.records.append(Kept(topic, partition, len(kept.records), timestamp_ms, key, value, headers))
+        self._unread[partition][topic] = kept
 
-    def unread(self, partition: int) -> list[str]:
-        """Topics whose partition has something to read."""
-        return list(self._unread[partition])
-
-    def has_unread(self, partition: int) -> bool:
-        """Whether any topic's partition has something to read."""
-        return bool(self._unread[partition])
-
-    def read(self, topic: str, partition: int, most: int) -> Sequence[Kept]:
-        """What comes after the committed position."""
-        at = self._positions[topic, partition]
-        return self._records[topic, partition][at : at + most]
+    def unread(self, partition: int) -> dict[str, Partition]:
+        """The topics that have something to read in this partition."""
+        return self._unread[partition]
 
     def commit(self, last: Kept) -> None:
         """Its partition is read up to and with this record."""
-        at = topic, partition = last.topic, last.partition
-        self._positions[at] = last.offset + 1
-        if last.offset + 1 == len(self._records[at]):
-            del self._unread[partition][topic]
+        unread = self._unread[last.partition]
+        kept = unread[last.topic]
+        kept.position = last.offset + 1
+        if kept.position == len(kept.records):
+            del unread[last.topic]

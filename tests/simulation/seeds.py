@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -81,5 +82,6 @@ def outcomes_of(seeds: Iterable[int], commits: Commits | None, *, jobs: int) -> 
     if jobs == 1:
         yield from map(play, seeds)
         return
-    with Pool(jobs) as pool:
+    # What is loaded by now stays: the collector need not look at it again and again.
+    with Pool(jobs, initializer=gc.freeze) as pool:
         yield from pool.imap_unordered(play, seeds, chunksize=CHUNK)
