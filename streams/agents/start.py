@@ -9,6 +9,7 @@ from schemas.catalog import Catalog
 from streams.agents.app import Guarantee, Plan, build
 from streams.agents.rules import rules_of
 from streams.agents.stores import stores_of
+from streams.core.normalise import Normaliser
 from streams.core.step import Step
 from streams.runtime.broker_traits import BrokerTraits, traits_of
 from streams.runtime.commit import TaskTopics
@@ -56,12 +57,15 @@ def guarantee_of(asked: str, traits: BrokerTraits) -> Guarantee:
 
 
 def engine_factory(settings: Settings) -> EngineFactory:
-    """Makes the core of a task; schemas are read once a worker."""
+    """Makes the core of a task; schemas are read, and the forms of values prepared, once a worker."""
     rules = rules_of(settings)
     catalog = Catalog.embedded()
+    normaliser = Normaliser(rules)
 
     def make(partition: int, store: Store) -> Engine:
-        return Step(partition, settings.kafka.partitions, rules, store, catalog=catalog)
+        return Step(
+            partition, settings.kafka.partitions, rules, store, catalog=catalog, normaliser=normaliser
+        )
 
     return make
 

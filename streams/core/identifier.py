@@ -40,9 +40,9 @@ class Identifiers:
 
     __slots__ = ("_blocked", "_homes", "_normaliser", "_partitions", "_ranks", "_sets")
 
-    def __init__(self, rules: Rules, partitions: int) -> None:
+    def __init__(self, rules: Rules, partitions: int, normaliser: Normaliser | None = None) -> None:
         self._ranks = {kind: rank for rank, kind in enumerate(rules.ranks)}
-        self._normaliser = Normaliser(rules)
+        self._normaliser = normaliser or Normaliser(rules)
         self._partitions = partitions
         self._homes: dict[str, int] = {}
         self._sets: dict[bytes, tuple[str, ...]] = {}

@@ -18,6 +18,7 @@ from streams.core.effects import Dead, Effects
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
 from streams.core.messages import Cause, Clock, Message, Touch, decode, encode
+from streams.core.normalise import Normaliser
 from streams.core.outputs import Output, action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
 from streams.core.rules import Rules
@@ -42,14 +43,21 @@ class Step:
     """The state of one task. `process` may be called again once the effects of the call before are committed."""
 
     def __init__(
-        self, partition: int, partitions: int, rules: Rules, store: Store, *, catalog: Catalog | None = None
+        self,
+        partition: int,
+        partitions: int,
+        rules: Rules,
+        store: Store,
+        *,
+        catalog: Catalog | None = None,
+        normaliser: Normaliser | None = None,
     ) -> None:
         catalog = catalog or Catalog.embedded()
         self._partition = partition
         self._partitions = partitions
         self._rules = rules
         self._store = store
-        self._identifiers = Identifiers(rules, partitions)
+        self._identifiers = Identifiers(rules, partitions, normaliser)
         self._reader = Reader(catalog, self._identifiers, rules)
         self._stitching = Stitching(stitched_ids(catalog))
         self._actors = Actors(store)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import NamedTuple
 from unicodedata import category, decimal, normalize
 
 import idna
@@ -17,8 +19,21 @@ NOBODYS_DEVICES = "9774d56d682e549c"
 """The Android id that whole series of telephones had."""
 
 
+class Writing(NamedTuple):
+    """What the rules say of how values are written."""
+
+    default_region: str
+    drop_plus_tags: tuple[str, ...]
+    blocked: tuple[str, ...]
+
+
 def usable_value(type_: str, value: str, rules: Rules = DEFAULT) -> str | None:
     """The identifying value in its one form; None for a value that names nobody."""
+    return _usable_value(type_, value, Writing(rules.default_region, rules.drop_plus_tags, rules.blocked))
+
+
+@lru_cache(maxsize=10_000)
+def _usable_value(type_: str, value: str, rules: Writing) -> str | None:
     stripped = stripped_of_blanks(value)
     if "\0" in stripped or len(stripped) > LONGEST:
         return None
@@ -26,7 +41,7 @@ def usable_value(type_: str, value: str, rules: Rules = DEFAULT) -> str | None:
     return None if len(found) > LONGEST or names_nobody(type_, found, rules) else found
 
 
-def in_one_form(type_: str, value: str, rules: Rules) -> str:
+def in_one_form(type_: str, value: str, rules: Writing) -> str:
     """Addresses and numbers as their types want them, everything in NFC."""
     value = normalize("NFC", value)
     if type_ == "email":
@@ -34,10 +49,16 @@ def in_one_form(type_: str, value: str, rules: Rules) -> str:
     return number(value, rules) if type_ == "phone" else value
 
 
-def names_nobody(type_: str, found: str, rules: Rules) -> bool:
+def names_nobody(type_: str, found: str, rules: Writing) -> bool:
     """Only zeros and dashes (or nothing at all), or what the list of the type has, in whatever case."""
     if set(found) <= {"0", "-"}:
         return True
+    return any(fits(found.casefold(), form) for form in forms_of_nobody(type_, rules))
+
+
+@lru_cache(maxsize=100)
+def forms_of_nobody(type_: str, rules: Writing) -> list[str]:
+    """The list of a type, in the form that its values have."""
     entries = [("", word) for word in NOBODY.split()]
     entries += [("email", pattern) for pattern in NOBODYS_ADDRESSES.split()]
     entries += [("device_id", pattern) for pattern in NOBODYS_DEVICES.split()]
@@ -45,8 +66,7 @@ def names_nobody(type_: str, found: str, rules: Rules) -> bool:
         before, colon, after = entry.partition(":")
         entries.append((before.strip(), after) if colon else ("", entry))
     wanted = [text for of, text in entries if of in ("", type_)]
-    forms = [in_one_form(type_, stripped_of_blanks(text), rules).casefold() for text in wanted]
-    return any(fits(found.casefold(), form) for form in forms)
+    return [in_one_form(type_, stripped_of_blanks(text), rules).casefold() for text in wanted]
 
 
 def fits(text: str, pattern: str) -> bool:
@@ -60,7 +80,7 @@ def fits(text: str, pattern: str) -> bool:
     return len(text) in ends
 
 
-def address(value: str, rules: Rules) -> str:
+def address(value: str, rules: Writing) -> str:
     """An address in lower case with its domain as DNS has it; a hash or other text in lower case."""
     value = normalize("NFC", value.lower())
     match = re.fullmatch(r"([^@]+)@([^@]+)", value, re.DOTALL)
@@ -83,7 +103,7 @@ def domain_of_dns(domain: str) -> str:
         return domain
 
 
-def number(value: str, rules: Rules) -> str:
+def number(value: str, rules: Writing) -> str:
     """E.164 without extension; without separators what is no such number; empty if it has but one digit."""
     bare = normalize("NFC", "".join(digit_or_sign(sign) for sign in value if not separates(sign)))
     match = re.fullmatch(r"(\+?)([0-9]*)((?<=[0-9]);?(?i:extension|extn|ext|x|#)[:=]?[0-9]{1,7})?", bare)

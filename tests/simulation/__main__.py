@@ -1,15 +1,19 @@
-"""`python -m tests.simulation SEED`: plays one seed again and tells everything; with COUNT, that many seeds."""
+"""`python -m tests.simulation SEED`: plays one seed and tells everything; with COUNT, that many, and how it goes."""
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterator
 
 from tests.oracle.touchpoints import Touchpoint
 from tests.oracle.worlds import START_MS, Tick
 from tests.simulation.cluster import Commits
-from tests.simulation.play import play, setting_of, world_of
+from tests.simulation.play import setting_of, world_of
+from tests.simulation.seeds import Outcome, outcome_of, outcomes_of
 from tests.simulation.shrink import Play, shrink
+
+TELL_EVERY_S = 10.0
 
 
 def main() -> None:
@@ -17,22 +21,66 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("seed", type=int)
     parser.add_argument("count", type=int, nargs="?", default=1)
-    parser.add_argument("--commits", type=Commits, choices=list(Commits), default=Commits.ATOMIC)
+    parser.add_argument("--commits", type=Commits, choices=list(Commits), help="instead of each seed's own")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--shrink", metavar="KIND", help="make the failure small; KIND as in false_actions")
     given = parser.parse_args()
-    failed = 0
-    for seed in range(given.seed, given.seed + given.count):
-        case = Play(world_of(seed), setting_of(seed, given.commits), seed)
-        if given.shrink:
-            case = shrink(case, kind=given.shrink)
-        found = play(case.world, case.setting, seed=case.seed)
-        failed += bool(found)
-        if given.count == 1:
-            print(*told(case), sep="\n")
-        if found or given.count == 1:
-            print(f"seed {seed}: {found}")
-    print(f"{given.count} seeds, {failed} failed")
-    raise SystemExit(1 if failed else 0)
+    if given.count == 1:
+        is_right = play_one(given.seed, given.commits, shrunk_to=given.shrink)
+    else:
+        is_right = play_many(range(given.seed, given.seed + given.count), given.commits, jobs=given.jobs)
+    raise SystemExit(0 if is_right else 1)
+
+
+def play_one(seed: int, commits: Commits | None, *, shrunk_to: str | None) -> bool:
+    """Tells how it is played, or the smallest play found that fails alike, and what is wrong."""
+    outcome = outcome_of(seed, commits)
+    case = Play(world_of(seed), setting_of(seed, outcome.commits), seed)
+    if shrunk_to:
+        case = shrink(case, kind=shrunk_to)
+    print(*told(case), sep="\n")
+    print(outcome if outcome.is_compared else f"seed {seed} is not compared: part of a past is forgotten")
+    return not outcome.is_wrong
+
+
+def play_many(seeds: range, commits: Commits | None, *, jobs: int) -> bool:
+    """Tells each failure as it comes, how far it is now and then, and a summary in one line."""
+    progress = Progress(len(seeds))
+    for outcome in outcomes_of(seeds, commits, jobs=jobs):
+        progress.add(outcome)
+    print(f"seeds {seeds.start} to {seeds.stop - 1}, {commits or 'commits of their own'}: {progress}")
+    return progress.failed == 0
+
+
+class Progress:
+    """Counts outcomes and prints them: failures in full, the others as a line now and then."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._began_s = self._told_s = time.monotonic()
+        self._done = 0
+        self._apart = 0
+        self.failed = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """One more."""
+        self._done += 1
+        self._apart += not outcome.is_compared
+        if outcome.is_wrong:
+            self.failed += 1
+            print(outcome, flush=True)
+        now_s = time.monotonic()
+        if now_s - self._told_s >= TELL_EVERY_S:
+            self._told_s = now_s
+            print(self, flush=True)
+
+    def __str__(self) -> str:
+        """How far it is."""
+        rate = self._done / max(time.monotonic() - self._began_s, 0.001)
+        return (
+            f"{self._done} of {self._count} played, {self.failed} failed, "
+            f"{self._apart} not compared (part of a past is forgotten), {rate:.1f} seeds/s"
+        )
 
 
 def told(case: Play) -> Iterator[str]:

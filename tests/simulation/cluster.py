@@ -4,19 +4,21 @@ partitions in any order, slow tasks, crashes between the parts of a commit, rebu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from schemas.catalog import Catalog
+from streams.core.normalise import Normaliser
 from streams.core.rules import Rules
-from streams.core.step import INBOX, INPUTS, Dead, Effects, Step
+from streams.core.step import INBOX, Dead, Effects, Step
 from streams.runtime.store.memory import MemoryStore
 from tests.simulation.log import Kept, Log
-from tests.stores import all_of
 
-READ = (*INPUTS, INBOX)
 MAX_TURNS = 60_000
+MOST = 1_000
+SIZES = (1, 1, 2, 5, MOST)
+OUT_OF_TURN = 0.05
+"""The chance that a task comes next whether it has something to do or not."""
 
 
 class NeverQuiet(AssertionError):
@@ -31,7 +33,11 @@ class Commits(StrEnum):
     REPEATED = "repeated"
     """Outputs without state; the next owner processes the very same batch again."""
     LOOSE = "loose"
-    """Outputs without state; the next owner may cut its batches in another way. What the runtime's plan prevents."""
+    """Outputs without state; the next owner may cut its batches in another way. What the runtime's plan prevents.
+
+    A message may then be read before what it follows from; a task that finds it impossible stops, and its next owner
+    tries anew.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +51,17 @@ class Faults:
 
 @dataclass(slots=True)
 class Task:
-    """One partition's step over its committed state and positions."""
+    """One partition's step over its committed state.
+
+    `speed` is how often it has its turn, next to others; `greed` how often it then takes all there is.
+    """
 
     partition: int
     step: Step
     store: MemoryStore
-    sources: dict[str, Sequence[Kept]]
-    positions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(READ, 0))
+    speed: float
+    greed: float
     unfinished: dict[str, Sequence[Kept]] | None = None
-
-    def waiting(self) -> list[str]:
-        """Topics with something to read."""
-        positions = self.positions
-        return [topic for topic, kept in self.sources.items() if len(kept) > positions[topic]]
-
-    def is_busy(self) -> bool:
-        """Something to read or to say."""
-        return self.step.has_news or bool(self.waiting())
 
 
 class Cluster:
@@ -73,60 +73,73 @@ class Cluster:
         self._rules = rules
         self._rng = rng
         self._faults = faults
-        self._catalog = Catalog.embedded()
-        self._slowness = [rng.random() ** 3 for _ in range(partitions)]
-        self.tasks = [self._task(partition, MemoryStore()) for partition in range(partitions)]
+        self._normaliser = Normaliser(rules)
+        self.tasks = [self._new_task(partition) for partition in range(partitions)]
         self.written: list[tuple[str, bytes]] = []
         self.dead: list[Dead] = []
         self.crashes = 0
         self._turns = 0
 
-    def turn(self) -> None:
-        """One turn of one task, and whatever befalls it."""
+    @property
+    def may_repeat(self) -> bool:
+        """Whether a crash may have left the same output twice."""
+        return self._faults.commits != Commits.ATOMIC
+
+    def turn(self) -> bool:
+        """One turn of one task, and whatever befalls it; False if none has anything to do."""
+        task = self._next()
+        if task is None:
+            return False
         self._turns += 1
         if self._turns > MAX_TURNS:
             raise NeverQuiet(f"no end after {MAX_TURNS} turns")
-        task = self._rng.choice(self.tasks)
-        if self._rng.random() < self._slowness[task.partition] * 0.95:
-            return
-        if not task.is_busy() and self._rng.random() < 0.9:
-            return
         if self._rng.random() < self._faults.rebuild:
-            task = self._rebuild(task)
+            self._rebuild(task)
         batch = self._batch(task) if task.unfinished is None else task.unfinished
-        effects = task.step.process(batch, now_ms=0, caught_up={})
+        try:
+            effects = task.step.process(batch, now_ms=0, caught_up={})
+        except AssertionError:
+            if self._faults.commits != Commits.LOOSE:
+                raise
+            self.crashes += 1
+            self._rebuild(task)
+            return True
         if self._rng.random() < self._faults.crash:
             self._crash(task, batch, effects)
         else:
             self._commit(task, batch, effects)
+        return True
 
     def settle(self) -> None:
         """Turns until everything is read and nobody has anything to say."""
-        while self.is_busy():
-            self.turn()
+        while self.turn():
+            pass
 
-    def is_busy(self) -> bool:
-        """Whether any task is."""
-        return any(task.is_busy() for task in self.tasks)
+    def _next(self) -> Task | None:
+        """Mostly one that has something to read or to say, the quick ones more often."""
+        unread, luck = self._log.unread, self._rng.random
+        tasks = [task for task in self.tasks if unread(task.partition) or task.step.has_news]
+        if not tasks:
+            return None
+        if luck() < OUT_OF_TURN:
+            tasks = self.tasks
+        return max(tasks, key=lambda task: task.speed * luck())
 
     def _batch(self, task: Task) -> dict[str, Sequence[Kept]]:
-        """Some of what waits, from some of the topics, in any order of topics."""
-        topics = task.waiting()
-        chosen = self._rng.sample(topics, self._rng.randint(min(1, len(topics)), len(topics)))
-        if self._rng.random() < 0.3:
-            chosen = topics
-        batch: dict[str, Sequence[Kept]] = {}
-        for topic in chosen:
-            start = task.positions[topic]
-            batch[topic] = task.sources[topic][start : start + self._rng.choice([1, 1, 2, 5, 1000])]
-        return batch
+        """All that waits, or some of it from some of the topics, in any order of topics."""
+        unread, luck = self._log.unread(task.partition), self._rng.random
+        if not unread or luck() <= task.greed:
+            return {topic: kept.read(MOST) for topic, kept in unread.items()}
+        topics = sorted(unread, key=lambda topic: luck())
+        sizes = self._rng.choices(SIZES, k=self._rng.randint(1, len(topics)))
+        return {topic: unread[topic].read(most) for topic, most in zip(topics, sizes, strict=False)}
 
     def _commit(self, task: Task, batch: dict[str, Sequence[Kept]], effects: Effects) -> None:
         self._deliver(task, effects, share=1.0)
         self.dead += effects.dead
         task.store.apply(effects.changes)
-        for topic, records in batch.items():
-            task.positions[topic] = records[-1].offset + 1
+        for records in batch.values():
+            self._log.commit(records[-1])
         task.unfinished = None
 
     def _crash(self, task: Task, batch: dict[str, Sequence[Kept]], effects: Effects) -> None:
@@ -151,16 +164,19 @@ class Cluster:
                 for key, value in messages:
                     self._log.append(INBOX, partition, key=key, value=value)
 
-    def _rebuild(self, task: Task) -> Task:
+    def _rebuild(self, task: Task) -> None:
         """Another worker takes the task over: committed state and positions are all it has."""
-        rebuilt = self._task(task.partition, task.store)
-        rebuilt.positions, rebuilt.unfinished = task.positions, task.unfinished
-        self.tasks[task.partition] = rebuilt
-        return rebuilt
+        task.step = self._step(task.partition, task.store)
 
-    def _task(self, partition: int, store: MemoryStore) -> Task:
-        held = MemoryStore()
-        held.apply(all_of(store).items())
-        step = Step(partition, self._partitions, self._rules, held, catalog=self._catalog)
-        sources = {topic: self._log.partition(topic, partition) for topic in READ}
-        return Task(partition, step, held, sources)
+    def _new_task(self, partition: int) -> Task:
+        store = MemoryStore()
+        return Task(
+            partition,
+            self._step(partition, store),
+            store,
+            speed=1 - 0.95 * self._rng.random() ** 3,
+            greed=self._rng.choice([0.1, 0.5, 0.9]),
+        )
+
+    def _step(self, partition: int, store: MemoryStore) -> Step:
+        return Step(partition, self._partitions, self._rules, store, normaliser=self._normaliser)

@@ -29,20 +29,15 @@ HOPS = 2
 
 def landed_from(written: Iterable[tuple[str, bytes]], *, may_repeat: bool) -> Landed:
     """`may_repeat`: commits were not atomic, so the same touchpoint may have been written more than once."""
-    rows: dict[str, Rows] = {topic: [] for topic in (STITCHED, SESSIONS, CARTS, IDENTITIES, ACTIONS)}
-    for topic, value in written:
-        rows[topic].append(decode(value)[1])
+    rows = rows_of(written)
     owners = owners_today(rows[IDENTITIES])
-    profiles = {
-        row["own_profile_id"]: owners[row["identifier"]] for row in rows[IDENTITIES] if row["kind"] in PLACING
-    }
-    latest = _latest(rows[SESSIONS], "session_id")
-    sessions = [_session(s, profiles) for s in latest if not s["is_retracted"]]
+    profiles = profiles_today(rows[IDENTITIES])
+    sessions = [_session(s, profiles) for s in latest(rows[SESSIONS], "session_id") if not s["is_retracted"]]
     return Landed(
         touchpoints=_touchpoints(rows[STITCHED], owners, sessions, may_repeat=may_repeat),
         sessions=sessions,
-        carts=[_cart(c, profiles) for c in _latest(rows[CARTS], "episode_id") if c["status"] != "retracted"],
-        actions=[_action(a, profiles) for a in _latest(rows[ACTIONS], "action_id")],
+        carts=[_cart(c, profiles) for c in latest(rows[CARTS], "episode_id") if c["status"] != "retracted"],
+        actions=[_action(a, profiles) for a in latest(rows[ACTIONS], "action_id")],
         emissions=_emissions(rows[ACTIONS]),
     )
 
@@ -58,13 +53,27 @@ def owners_today(identities: Rows) -> dict[str, str]:
     return owners
 
 
-def _today(profiles: dict[str, str], row: dict[str, Any]) -> str:
+def rows_of(written: Iterable[tuple[str, bytes]]) -> dict[str, Rows]:
+    """Every record by its topic, as written."""
+    rows: dict[str, Rows] = {topic: [] for topic in (STITCHED, SESSIONS, CARTS, IDENTITIES, ACTIONS)}
+    for topic, value in written:
+        rows[topic].append(decode(value)[1])
+    return rows
+
+
+def profiles_today(identities: Rows) -> dict[str, str]:
+    """Every id that a profile had, or would have had, from one of its identifiers to today's."""
+    owners = owners_today(identities)
+    return {row["own_profile_id"]: owners[row["identifier"]] for row in identities if row["kind"] in PLACING}
+
+
+def today(profiles: dict[str, str], row: dict[str, Any]) -> str:
     """Today's profile of a row; without an identity it stays what it was, which no comparison will forgive."""
     profile: str = row["profile_id"]
     return profiles.get(profile, profile)
 
 
-def _latest(rows: Rows, name: str) -> Rows:
+def latest(rows: Rows, name: str) -> Rows:
     """The highest revision of each id; of equal ones the one written last."""
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -96,7 +105,7 @@ def _touchpoints(
 def _session(row: dict[str, Any], profiles: dict[str, str]) -> LandedSession:
     return LandedSession(
         session=row["session_id"],
-        profile=_today(profiles, row),
+        profile=today(profiles, row),
         started_ms=row["started_at"],
         ended_ms=row["ended_at"],
         touchpoints=row["touchpoints"],
@@ -108,7 +117,7 @@ def _session(row: dict[str, Any], profiles: dict[str, str]) -> LandedSession:
 
 
 def _cart(row: dict[str, Any], profiles: dict[str, str]) -> LandedCart:
-    profile = _today(profiles, row)
+    profile = today(profiles, row)
     return LandedCart(profile, row["opened_at"], row["status"], row["settled_by"])
 
 
@@ -116,7 +125,7 @@ def _action(row: dict[str, Any], profiles: dict[str, str]) -> LandedAction:
     return LandedAction(
         action=row["action_id"],
         opened_by=row["opened_by"],
-        profile=_today(profiles, row),
+        profile=today(profiles, row),
         status=row["status"],
         due_ms=row["due_at"],
         value_micros=row["value_micros"],

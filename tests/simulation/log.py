@@ -1,14 +1,16 @@
-"""Partitions as lists: what a broker keeps, without a broker. Knows nothing of tasks or of what records mean."""
+"""Partitions as lists and how far each has been read: what a broker keeps, without a broker.
+
+Knows nothing of tasks or of what records mean.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A record as a consumer gets it."""
 
     topic: str
@@ -20,11 +22,26 @@ class Kept:
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-class Log:
-    """Every partition of every topic."""
+class Partition:
+    """One partition of a topic; `position` is the offset up to which it is read."""
+
+    __slots__ = ("position", "records")
 
     def __init__(self) -> None:
-        self._partitions: dict[tuple[str, int], list[Kept]] = defaultdict(list)
+        self.records: list[Kept] = []
+        self.position = 0
+
+    def read(self, most: int) -> Sequence[Kept]:
+        """What comes next, at most so many."""
+        return self.records[self.position : self.position + most]
+
+
+class Log:
+    """Every partition of every topic, each read by one task."""
+
+    def __init__(self) -> None:
+        self._partitions: dict[tuple[str, int], Partition] = defaultdict(Partition)
+        self._unread: dict[int, dict[str, Partition]] = defaultdict(dict)
 
     def append(
         self,
@@ -38,8 +55,17 @@ class Log:
     ) -> None:
         """One record at the end of its partition."""
         kept = self._partitions[topic, partition]
-        kept.append(Kept(topic, partition, len(kept), timestamp_ms, key, value, headers))
+        kept.records.append(Kept(topic, partition, len(kept.records), timestamp_ms, key, value, headers))
+        self._unread[partition][topic] = kept
 
-    def partition(self, topic: str, partition: int) -> Sequence[Kept]:
-        """One partition, as it grows."""
-        return self._partitions[topic, partition]
+    def unread(self, partition: int) -> dict[str, Partition]:
+        """The topics that have something to read in this partition."""
+        return self._unread[partition]
+
+    def commit(self, last: Kept) -> None:
+        """Its partition is read up to and with this record."""
+        unread = self._unread[last.partition]
+        kept = unread[last.topic]
+        kept.position = last.offset + 1
+        if kept.position == len(kept.records):
+            del unread[last.topic]

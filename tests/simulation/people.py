@@ -74,10 +74,8 @@ def people(seen: Sequence[Seen], rules: Rules, *, partitions: int, seed: int = 0
     waiting = fed[::-1]
     eagerness = rng.choice([0.02, 0.3, 1.0])
     while waiting:
-        if rng.random() < eagerness or not cluster.is_busy():
+        if rng.random() < eagerness or not cluster.turn():
             feed.put(waiting.pop())
-        else:
-            cluster.turn()
     cluster.settle()
     assert not cluster.dead, [dead.detail for dead in cluster.dead]
     return _read(fed, cluster.written, rules)

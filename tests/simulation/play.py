@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from streams.core.rules import MOVE, Rules
 from tests.oracle.compare import Differences, answer, differences
-from tests.oracle.persons import on_time, persons_of
+from tests.oracle.persons import components, on_time, persons_of
 from tests.oracle.rules import Rules as OracleRules
 from tests.oracle.touchpoints import Touchpoint, arrived_ms, occurred_ms, usable_identifiers
 from tests.oracle.worlds import Tick, World, shuffled, world
@@ -15,6 +16,9 @@ from tests.simulation.cluster import Cluster, Commits, Faults
 from tests.simulation.feed import Feed
 from tests.simulation.landing import landed_from
 from tests.simulation.log import Log
+from tests.simulation.settled import actors_of, astray, out_of_place, over_limits, torn, unfinished
+
+PARTITIONS = (1, 2, 3, 4, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +44,19 @@ def world_of(seed: int) -> World:
 
 def setting_of(seed: int, commits: Commits = Commits.ATOMIC) -> Setting:
     """How the world of a seed is played."""
-    rng = Random(f"setting {seed}")
+    return _setting(Random(f"setting {seed}"), PARTITIONS, commits)
+
+
+def other_setting_of(seed: int) -> Setting:
+    """How it is played once more: not with as many partitions."""
+    first = setting_of(seed).partitions
+    others = [partitions for partitions in PARTITIONS if partitions != first]
+    return _setting(Random(f"other setting {seed}"), others, Commits.ATOMIC)
+
+
+def _setting(rng: Random, partitions: Sequence[int], commits: Commits) -> Setting:
     return Setting(
-        partitions=rng.choice([1, 2, 3, 4, 8]),
+        partitions=rng.choice(partitions),
         eagerness=rng.choice([0.02, 0.2, 0.8, 1.0]),
         strays=rng.choice([0.0, 0.0, 0.2]),
         faults=Faults(crash=rng.choice([0.0, 0.05, 0.2]), rebuild=rng.choice([0.0, 0.02]), commits=commits),
@@ -52,7 +66,12 @@ def setting_of(seed: int, commits: Commits = Commits.ATOMIC) -> Setting:
 
 
 def play(played: World, setting: Setting, *, seed: int) -> Differences:
-    """Feed, drain, tick to the end, compare. Raises what a broken invariant raises."""
+    """Play it to the end and judge it. Raises what a broken invariant raises."""
+    return judged(played, run(played, setting, seed=seed))
+
+
+def run(played: World, setting: Setting, *, seed: int) -> Cluster:
+    """Feed, drain, tick to the end."""
     rng = Random(f"schedule {seed}")
     log = Log()
     feed = Feed(log, setting.partitions, strays=setting.strays, seed=seed)
@@ -62,16 +81,38 @@ def play(played: World, setting: Setting, *, seed: int) -> Differences:
     cluster = Cluster(log, setting.partitions, rules, rng=rng, faults=setting.faults)
     waiting = list(reversed(list(played.records())))
     while waiting:
-        if rng.random() < setting.eagerness or not cluster.is_busy():
+        if rng.random() < setting.eagerness or not cluster.turn():
             feed.put(waiting.pop())
-        else:
-            cluster.turn()
     cluster.settle()
     for clock_ms in played.final_ticks_ms():
         feed.put(Tick(clock_ms))
         cluster.settle()
-    landed = landed_from(cluster.written, may_repeat=setting.faults.commits != Commits.ATOMIC)
-    return differences(answer(played.touchpoints, played.rules), landed)
+    return cluster
+
+
+def judged(played: World, cluster: Cluster) -> Differences:
+    """Everything written against the oracle, then the state that is left."""
+    landed = landed_from(cluster.written, may_repeat=cluster.may_repeat)
+    found = differences(answer(played.touchpoints, played.rules), landed)
+    for line in unsettled(played, cluster):
+        found.note("wrong", line)
+    return found
+
+
+def unsettled(played: World, cluster: Cluster) -> Iterator[str]:
+    """What is not as it must be once nobody has anything to read or to say, dead letters without a reason included."""
+    rules = played.rules
+    placed = [(usable_identifiers(t, rules), t) for t in played.touchpoints]
+    nobodys = sum(not identifiers for identifiers, _ in placed)
+    if len(cluster.dead) != nobodys:
+        yield f"{len(cluster.dead)} dead letters for {nobodys} touchpoints of nobody: {cluster.dead}"
+    stores = [task.store for task in cluster.tasks]
+    actors = actors_of(stores)
+    yield from out_of_place(stores)
+    yield from unfinished(actors)
+    yield from astray(actors)
+    yield from over_limits(actors, rules.limits)
+    yield from torn(actors, components(placed, rules))
 
 
 def has_belated_link(played: World) -> bool:

@@ -1,0 +1,87 @@
+"""What is played of one seed, and whether it came out right; all follows from the seed and the kind of commits."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import Pool
+
+from tests.oracle.compare import Differences
+from tests.oracle.worlds import World
+from tests.simulation.cluster import Cluster, Commits
+from tests.simulation.play import has_belated_link, judged, other_setting_of, run, setting_of, world_of
+from tests.simulation.same import unlike
+
+AGAIN = 8
+"""Of so many worlds one is played once more, with another partition count and another schedule."""
+COMMITS = (*[Commits.ATOMIC] * 7, *[Commits.REPEATED] * 2, Commits.LOOSE)
+"""Of ten seeds, where nothing else is said."""
+CHUNK = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a seed's play has found; `is_compared` is False for a world that the rules cannot judge."""
+
+    seed: int
+    commits: Commits
+    found: Differences
+    is_compared: bool = True
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it may not be so: where batches are cut anew, only what is missing counts."""
+        found = self.found
+        if self.commits == Commits.LOOSE:
+            return bool(found.missing or found.missed_actions or found.unjustified_cancellations)
+        return bool(found)
+
+    def __str__(self) -> str:
+        """The command that repeats it, and what is wrong."""
+        return f"python -m tests.simulation {self.seed} --commits {self.commits}\n{self.found}"
+
+
+def outcome_of(seed: int, commits: Commits | None = None) -> Outcome:
+    """The seed's world, played and judged; a broken invariant is wrong too. With the seed's own commits, or others."""
+    commits = commits or COMMITS[seed % len(COMMITS)]
+    world = world_of(seed)
+    if has_belated_link(world):
+        return Outcome(seed, commits, Differences(), is_compared=False)
+    try:
+        found = _found(seed, world, commits)
+    except Exception:
+        found = Differences()
+        found.note("wrong", traceback.format_exc())
+    return Outcome(seed, commits, found)
+
+
+def _found(seed: int, world: World, commits: Commits) -> Differences:
+    cluster = run(world, setting_of(seed, commits), seed=seed)
+    found = judged(world, cluster)
+    if commits == Commits.ATOMIC and seed % AGAIN == 0:
+        for line in _unlike_the_second_time(seed, world, cluster):
+            found.note("wrong", line)
+    return found
+
+
+def _unlike_the_second_time(seed: int, world: World, first: Cluster) -> Iterator[str]:
+    """What another partition count and another schedule have changed."""
+    setting = other_setting_of(seed)
+    second = run(world, setting, seed=-1 - seed)
+    # Without a tick before the end, nothing is decided before everything has arrived.
+    for line in unlike(first.written, second.written, has_action_ids=not world.ticks_ms):
+        yield f"with {len(first.tasks)} and {setting.partitions} partitions, {line}"
+
+
+def outcomes_of(seeds: Iterable[int], commits: Commits | None, *, jobs: int) -> Iterator[Outcome]:
+    """Of every seed, as they come, from so many processes."""
+    play = partial(outcome_of, commits=commits)
+    if jobs == 1:
+        yield from map(play, seeds)
+        return
+    # What is loaded by now stays: the collector need not look at it again and again.
+    with Pool(jobs, initializer=gc.freeze) as pool:
+        yield from pool.imap_unordered(play, seeds, chunksize=CHUNK)
