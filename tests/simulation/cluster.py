@@ -81,6 +81,11 @@ class Cluster:
         self._turns = 0
 
     @property
+    def stores(self) -> list[MemoryStore]:
+        """The committed state of every task."""
+        return [task.store for task in self.tasks]
+
+    @property
     def may_repeat(self) -> bool:
         """Whether a crash may have left the same output twice."""
         return self._faults.commits != Commits.ATOMIC

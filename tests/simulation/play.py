@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -94,25 +95,34 @@ def judged(played: World, cluster: Cluster) -> Differences:
     """Everything written against the oracle, then the state that is left."""
     landed = landed_from(cluster.written, may_repeat=cluster.may_repeat)
     found = differences(answer(played.touchpoints, played.rules), landed)
-    for line in unsettled(played, cluster):
+    placed = [(usable_identifiers(t, played.rules), t) for t in played.touchpoints]
+    people = components(placed, played.rules)
+    for line in (*unsettled(played, cluster), *torn(actors_of(cluster.stores), people)):
         found.note("wrong", line)
     return found
 
 
 def unsettled(played: World, cluster: Cluster) -> Iterator[str]:
     """What is not as it must be once nobody has anything to read or to say, dead letters without a reason included."""
-    rules = played.rules
-    placed = [(usable_identifiers(t, rules), t) for t in played.touchpoints]
-    nobodys = sum(not identifiers for identifiers, _ in placed)
+    nobodys = sum(not usable_identifiers(t, played.rules) for t in played.touchpoints)
     if len(cluster.dead) != nobodys:
         yield f"{len(cluster.dead)} dead letters for {nobodys} touchpoints of nobody: {cluster.dead}"
-    stores = [task.store for task in cluster.tasks]
-    actors = actors_of(stores)
-    yield from out_of_place(stores)
+    actors = actors_of(cluster.stores)
+    yield from out_of_place(cluster.stores)
     yield from unfinished(actors)
     yield from astray(actors)
-    yield from over_limits(actors, rules.limits)
-    yield from torn(actors, components(placed, rules))
+    yield from over_limits(actors, played.rules.limits)
+
+
+def lost_or_repeated(played: World, cluster: Cluster) -> Iterator[str]:
+    """Messages that have not landed once and for one person, whoever that is."""
+    landed = landed_from(cluster.written, may_repeat=cluster.may_repeat).touchpoints
+    seen = Counter(row.message_id for row in landed)
+    for message_id in sorted(
+        {t.message_id for t in played.touchpoints if usable_identifiers(t, played.rules)}
+    ):
+        if seen[message_id] != 1:
+            yield f"touchpoint {message_id} has landed {seen[message_id]} times"
 
 
 def has_belated_link(played: World) -> bool:

@@ -5,18 +5,29 @@ from __future__ import annotations
 import gc
 import traceback
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import Pool
 
 from tests.oracle.compare import Differences
 from tests.oracle.worlds import World
 from tests.simulation.cluster import Cluster, Commits
-from tests.simulation.play import has_belated_link, judged, other_setting_of, run, setting_of, world_of
+from tests.simulation.play import (
+    has_belated_link,
+    judged,
+    lost_or_repeated,
+    other_setting_of,
+    run,
+    setting_of,
+    unsettled,
+    world_of,
+)
 from tests.simulation.same import unlike
 
 AGAIN = 8
 """Of so many worlds one is played once more, with another partition count and another schedule."""
+NARROW = {"user_id": 1, "loyalty_id": 1, "email": 2, "phone": 2, "device_id": 2, "anonymous_id": 2}
+"""Limits under which the rules leave open who comes first; another one of so many worlds is also played with them."""
 COMMITS = (*[Commits.ATOMIC] * 7, *[Commits.REPEATED] * 2, Commits.LOOSE)
 """Of ten seeds, where nothing else is said."""
 CHUNK = 10
@@ -64,6 +75,9 @@ def _found(seed: int, world: World, commits: Commits) -> Differences:
     if commits == Commits.ATOMIC and seed % AGAIN == 0:
         for line in _unlike_the_second_time(seed, world, cluster):
             found.note("wrong", line)
+    if commits == Commits.ATOMIC and seed % AGAIN == 1:
+        for line in _wrong_where_it_is_narrow(seed, world):
+            found.note("wrong", line)
     return found
 
 
@@ -74,6 +88,14 @@ def _unlike_the_second_time(seed: int, world: World, first: Cluster) -> Iterator
     # Without a tick before the end, nothing is decided before everything has arrived.
     for line in unlike(first.written, second.written, has_action_ids=not world.ticks_ms):
         yield f"with {len(first.tasks)} and {setting.partitions} partitions, {line}"
+
+
+def _wrong_where_it_is_narrow(seed: int, world: World) -> Iterator[str]:
+    """Nobody may be over a limit, nothing lost and nothing left under way, whoever belongs together."""
+    narrow = replace(world, rules=replace(world.rules, limits=NARROW))
+    cluster = run(narrow, setting_of(seed), seed=seed)
+    for line in (*unsettled(narrow, cluster), *lost_or_repeated(narrow, cluster)):
+        yield f"under narrow limits, {line}"
 
 
 def outcomes_of(seeds: Iterable[int], commits: Commits | None, *, jobs: int) -> Iterator[Outcome]:

@@ -14,7 +14,7 @@ from tests.oracle.touchpoints import usable_identifiers
 from tests.oracle.worlds import World
 from tests.simulation.cluster import Cluster
 from tests.simulation.log import Kept
-from tests.simulation.play import run, setting_of, unsettled, world_of
+from tests.simulation.play import lost_or_repeated, run, setting_of, unsettled, world_of
 from tests.simulation.same import unlike
 from tests.simulation.settled import actors_of, astray, out_of_place, over_limits, torn, unfinished
 
@@ -137,6 +137,17 @@ def test_a_dead_letter_without_a_reason_is_told() -> None:
     record = Kept("touchpoints.web", 0, 0, 0, None, None)
     cluster.dead.append(Dead(record, Reason.FAILED, "ValueError"))
     assert any("dead letters" in line for line in unsettled(world, cluster))
+
+
+def test_a_touchpoint_that_is_lost_or_repeated_is_told() -> None:
+    """Each lands once, whoever it belongs to."""
+    world, cluster = left_by(0)
+    assert list(lost_or_repeated(world, cluster)) == []
+    first = next(row for row in cluster.written if row[0] == STITCHED)
+    cluster.written.append(first)
+    assert ["2 times" in line for line in lost_or_repeated(world, cluster)] == [True]
+    cluster.written[:] = [row for row in cluster.written if row != first]
+    assert ["0 times" in line for line in lost_or_repeated(world, cluster)] == [True]
 
 
 @pytest.mark.parametrize("topic", [STITCHED, SESSIONS, CARTS, ACTIONS])
