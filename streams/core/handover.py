@@ -24,6 +24,9 @@ from streams.core.messages import (
     Accept,
     Bid,
     Cause,
+    Disown,
+    Hold,
+    Link,
     Message,
     More,
     Piece,
@@ -67,7 +70,7 @@ class Handovers:
         size = len(actor.index)
         profile.proposal, profile.proposed_size = f"{profile.revision} {root}", size
         members, counts = list(actor.index), {}
-        if self._is_many(profile):
+        if len(profile.members) > self._piece:
             members = [bid.identifier if bid.identifier in actor.index else bid.cause.through]
             counts = actor.counts()
         self._send(
@@ -101,7 +104,7 @@ class Handovers:
     def on_accept(self, actor: Actor, profile: Profile, message: Accept) -> None:
         """Hand over, or begin to."""
         self._actors.touch(actor)
-        if not self._is_many(profile):
+        if not message.in_pieces:
             self._hand_over(actor, profile, message)
         elif profile.accepted is None:
             profile.accepted = message
@@ -127,7 +130,6 @@ class Handovers:
             # The echo of a batch that was replayed.
             return
         self._actors.touch(actor)
-        self._profiles.hold(profile)
         if arriving.base < 0:
             arriving.base, arriving.members = len(profile.members), message.members
             profile.members += [""] * message.members
@@ -146,6 +148,26 @@ class Handovers:
             arriving.counts[kind] = max(0, arriving.counts.get(kind, 0) - number)
         arriving.arrived += len(message.rows)
         self._send(More(message.child, arriving.arrived))
+        self.hold(profile)
+
+    def hold(self, profile: Profile) -> None:
+        """Stop the timers of a profile that may change, and of all that would be one with it if it could be now.
+
+        Said again with every piece: no clock gets past two of them.
+        """
+        self._profiles.hold(profile)
+        for held in profile.waiting:
+            if isinstance(held, Link):
+                self._send(Hold(held.identifier))
+            elif not isinstance(held, Disown):
+                self._send(Hold(held.bid.identifier))
+                self._send(Hold(held.bid.claimant))
+
+    def on_hold(self, actor: Actor, profile: Profile) -> None:
+        """Once a moment, since two may wait for each other."""
+        if profile.merged_ms < self._profiles.now_ms:
+            self._actors.touch(actor)
+            self.hold(profile)
 
     def on_absorb(self, actor: Actor, profile: Profile, message: Absorb) -> bool:
         """Take over a child; False for the echo of a batch that was replayed."""
@@ -186,9 +208,6 @@ class Handovers:
         one, other = bid.identifier, bid.cause.through
         return (one, other) if is_theirs else (other, one)
 
-    def _is_many(self, profile: Profile) -> bool:
-        return len(profile.members) > self._piece
-
     def _send_piece(self, actor: Actor, profile: Profile, root: str, first: int) -> None:
         members = len(profile.members)
         rows = roster.rows_of(profile, first, min(first + self._piece, members))
@@ -200,6 +219,7 @@ class Handovers:
                 through = 0
             told.append((member, parent, at_ms, digest, through))
         self._send_later(Piece(root, actor.identifier, members, first, told))
+        self.hold(profile)
 
     def _hand_over(self, actor: Actor, profile: Profile, message: Accept) -> None:
         waiting, profile.waiting = profile.waiting, []

@@ -36,6 +36,7 @@ from streams.core.messages import (
     Detach,
     ForActor,
     ForRoot,
+    Hold,
     Link,
     Message,
     More,
@@ -200,6 +201,8 @@ class Identity:
     def _on_root_message(self, message: ForRoot) -> None:
         """Messages for whoever is root of `to` by now: an alias passes them on."""
         actor = self._actors.find(message.to)
+        if actor is None and isinstance(message, Hold):
+            return
         assert actor is not None, "a message of the protocol for an identifier that was never seen"
         profile = actor.profile
         if profile is None:
@@ -215,6 +218,8 @@ class Identity:
                 self._on_union(actor, profile, message)
             case Propose():
                 self._on_propose(actor, profile, message)
+            case Hold():
+                self._handovers.on_hold(actor, profile)
             case Piece():
                 self._handovers.on_piece(actor, profile, message)
             case Absorb():
@@ -316,8 +321,11 @@ class Identity:
             if not kind:
                 self._handovers.expect(actor, profile, message)
                 epoch = profile.epochs.get(profile.name, 0)
+                in_pieces = bool(message.counts)
                 self._send(
-                    Accept(message.child, actor.identifier, profile.name, epoch, message.proposal, bid)
+                    Accept(
+                        message.child, actor.identifier, profile.name, epoch, message.proposal, bid, in_pieces
+                    )
                 )
                 return
         self._send(Refuse(message.child, actor.identifier, message.proposal, kind, bid))

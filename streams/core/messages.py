@@ -104,7 +104,7 @@ class Propose(msgspec.Struct, gc=False, array_like=True, tag=5):
 
 
 class Accept(msgspec.Struct, gc=False, array_like=True, tag=6):
-    """Go ahead: `to` may hand itself over to `root`, if `proposal` is still what it asked."""
+    """Go ahead: `to` may hand itself over to `root`, if `proposal` is still what it asked; in pieces, if it was so."""
 
     to: str
     root: str
@@ -112,6 +112,7 @@ class Accept(msgspec.Struct, gc=False, array_like=True, tag=6):
     epoch: int
     proposal: str
     bid: Bid
+    in_pieces: bool
 
 
 NO_LINK: Final = ""
@@ -202,6 +203,12 @@ class More(msgspec.Struct, gc=False, array_like=True, tag=19):
     first: int
 
 
+class Hold(msgspec.Struct, gc=False, array_like=True, tag=20):
+    """The profile of `to` may become another one, once a profile of many has moved: its timers wait until then."""
+
+    to: str
+
+
 class Detach(msgspec.Struct, gc=False, array_like=True, tag=16):
     """`to` is a root of its own from now on: the encoded parts of its actor, and why."""
 
@@ -247,7 +254,9 @@ class Clock(msgspec.Struct, gc=False, array_like=True, tag=9):
     rounds: list[int]
 
 
-ForRoot = Link | Union | Propose | Piece | Absorb | Claimed | Weigh | Contest | Release | Retry | Disown
+ForRoot = (
+    Hold | Link | Union | Propose | Piece | Absorb | Claimed | Weigh | Contest | Release | Retry | Disown
+)
 ForActor = Touch | Claim | Accept | Refuse | More | Detach | Repoint | ForRoot
 Message = ForActor | Clock
 Waiting = Link | Union | Propose | Claimed | Weigh | Contest | Release | Disown

@@ -226,7 +226,7 @@ class Profiles:
 
     def held_until(self, profile: Profile, clock_ms: int, *, now_ms: int) -> int | None:
         """When timers that are due may fire, at the earliest; None if nothing stands against it."""
-        if profile.proposal or clock_ms <= profile.merged_ms:
+        if profile.proposal or profile.expecting or clock_ms <= profile.merged_ms:
             return max(clock_ms, profile.merged_ms) + 1
         if clock_ms < profile.arrived_ms:
             return profile.arrived_ms

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
 from tests.oracle.actions import Action, expected_as_of
 from tests.oracle.landed import Landed, LandedAction, LandedCart, LandedSession, Query, read_landed
+from tests.oracle.persons import persons_of
 from tests.oracle.sessions import Session
 from tests.oracle.touchpoints import Touchpoint, usable_identifiers
 from tests.oracle.world import Answer, Story, answer
@@ -213,13 +214,17 @@ def _judge_emissions(found: Differences, expected: Answer, landed: Landed) -> No
 
 @dataclass
 class CopiesByMessage:
-    """Every copy of every touchpoint of the person that a message belongs to, in the end."""
+    """Every copy of every touchpoint that is linked to a message in the end, be it by links that do not count.
+
+    They may have counted when something was decided.
+    """
 
     expected: Answer
 
     @cached_property
     def _roots(self) -> Mapping[str, str]:
-        return {i: story.person.root for story in self.expected.stories for i in story.person.identifiers}
+        persons = persons_of(self.expected.copies, replace(self.expected.rules, limits={}))
+        return {identifier: person.root for person in persons for identifier in person.identifiers}
 
     @cached_property
     def _by_root(self) -> Mapping[str, list[Touchpoint]]:
