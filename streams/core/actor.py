@@ -25,6 +25,8 @@ from streams.core.shelf import read as read_sessions
 
 CACHED_ACTORS: Final = 4_000
 CACHED_IDS: Final = 5_000
+_NO_MEMBERS: Final[dict[str, int]] = {}
+"""The index of every alias; nothing is ever added to it."""
 _NAMESPACE: Final = b"throughline/profile"
 
 Change = tuple[bytes, bytes | None]
@@ -129,7 +131,7 @@ class Actor:
         self.epoch = 0
         self.mark = ""
         self.rivals: list[tuple[int, str]] = []
-        self.index: dict[str, int] = {}
+        self.index = _NO_MEMBERS
         if profile is not None:
             self.index = {member: i for i, member in enumerate(profile.members) if member}
 
@@ -182,7 +184,7 @@ class Actor:
         self.handed_over, self.profile, self.root = self.profile.shelf, None, root
         self.journal.clear()
         self.has_new_carts = self.has_new_carts or bool(self.carts)
-        self.carts, self.index, self._counts = [], {}, None
+        self.carts, self.index, self._counts = [], _NO_MEMBERS, None
 
     def become_root(self, other: "Actor") -> None:
         """Take over a profile that was made for this identifier."""
@@ -224,7 +226,7 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
             at = number - journal.first
             held = journal.parts[at] if 0 <= at < len(journal.parts) else None
             changes.append((_journal_key(key, number), held))
-        journal.dirty.clear()
+        journal.dirty = None
     if actor.has_new_carts:
         changes.append((key + b"\0c", _encode(actor.carts) if actor.carts else None))
         actor.has_new_carts = False
@@ -264,7 +266,7 @@ def _or_never(at_ms: int | None) -> int:
 
 def whole(actor: Actor) -> list[tuple[bytes, bytes]]:
     """Every part of a root, to travel to another task."""
-    actor.journal.dirty.update(range(actor.journal.first, actor.journal.first + len(actor.journal.parts)))
+    actor.journal.mark_all()
     actor.has_new_carts = True
     if actor.profile is not None:
         actor.profile.shelf.forget_what_is_stored()
@@ -299,7 +301,7 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
         _contest(actor, profile, head.contested)
     numbers = range(head.journal_first, head.journal_first + head.journal_parts)
     found = [parts.get(_journal_key(key, number)) for number in numbers]
-    held = [part for part in found if part is not None]
+    held = tuple([part for part in found if part is not None])
     assert len(held) == head.journal_parts, f"{identifier[:12]}…: journal parts are missing"
     actor.journal = Journal(head.journal_first, held, head.journal_tail, _or_never(head.journal_floor_ms))
     carts = parts.get(key + b"\0c")
