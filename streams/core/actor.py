@@ -23,8 +23,8 @@ from streams.core.shapes import NEVER, Action, Alias, CartEntry, Contested, Root
 from streams.core.shelf import Shelf
 from streams.core.shelf import read as read_sessions
 
-CACHED_ACTORS: Final = 4_000
-CACHED_IDS: Final = 5_000
+CACHED_ACTORS: Final = 2_000
+CACHED_IDS: Final = 2_500
 _NO_MEMBERS: Final[dict[str, int]] = {}
 """The index of every alias; nothing is ever added to it."""
 _NAMESPACE: Final = b"throughline/profile"
