@@ -177,7 +177,7 @@ class State(Section):
         description="RocksDB: of it, what is not yet flushed; read again from the changelog after a crash.",
     )
     buffer_bytes: int = Field(
-        default=4 * 1024 * 1024,
+        default=2 * 1024 * 1024,
         ge=0,
         description="RocksDB: changes that wait in front of it, so that what changes often is written once.",
     )

@@ -18,7 +18,9 @@ from streams.core.sessions import Session, content_uuid
 from streams.core.shapes import NEVER, Action, Arriving, CartEntry
 from streams.core.shelf import Shelf
 
-CACHED_IDS: Final = 5_000
+CACHED_IDS: Final = 2_500
+_NO_MEMBERS: Final[dict[str, int]] = {}
+"""The index of every alias; nothing is ever added to it."""
 _NAMESPACE: Final = b"throughline/profile"
 
 
@@ -134,7 +136,7 @@ class Actor:
         self.epoch = 0
         self.mark = ""
         self.rivals: list[tuple[int, str]] = []
-        self.index: dict[str, int] = {}
+        self.index = _NO_MEMBERS
         if profile is not None:
             self.index = {member: i for i, member in enumerate(profile.members) if member}
 
@@ -214,7 +216,7 @@ class Actor:
         self.handed_over, self.profile, self.root = self.profile.shelf, None, root
         self.journal.clear()
         self.has_new_carts = self.has_new_carts or bool(self.carts)
-        self.carts, self.index, self._counts = [], {}, None
+        self.carts, self.index, self._counts = [], _NO_MEMBERS, None
 
     def become_root(self, other: "Actor") -> None:
         """Take over a profile that was made for this identifier."""

@@ -17,7 +17,7 @@ from streams.core.journal import Journal
 from streams.core.shapes import NEVER, Alias, CartEntry, Contested, Root, SessionRow
 from streams.core.shelf import read as read_sessions
 
-CACHED_ACTORS: Final = 4_000
+CACHED_ACTORS: Final = 2_000
 MANY_MEMBERS: Final = 1_000
 
 Change = tuple[bytes, bytes | None]
@@ -57,7 +57,7 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
             at = number - journal.first
             held = journal.parts[at] if 0 <= at < len(journal.parts) else None
             changes.append((_journal_key(key, number), held))
-        journal.dirty.clear()
+        journal.dirty = None
     if actor.has_new_carts:
         changes.append((key + b"\0c", _encode(actor.carts) if actor.carts else None))
         actor.has_new_carts = False
@@ -101,7 +101,7 @@ def _or_never(at_ms: int | None) -> int:
 
 def whole(actor: Actor, *, has_members: bool = True) -> list[tuple[bytes, bytes]]:
     """Every part of a root, to travel to another task; without those of members, if these have gone ahead."""
-    actor.journal.dirty.update(range(actor.journal.first, actor.journal.first + len(actor.journal.parts)))
+    actor.journal.mark_all()
     actor.has_new_carts = True
     if actor.profile is not None:
         actor.profile.shelf.forget_what_is_stored()
@@ -142,7 +142,7 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
         _contest(actor, profile, head.contested)
     numbers = range(head.journal_first, head.journal_first + head.journal_parts)
     found = [parts.get(_journal_key(key, number)) for number in numbers]
-    held = [part for part in found if part is not None]
+    held = tuple([part for part in found if part is not None])
     assert len(held) == head.journal_parts, f"{identifier[:12]}…: journal parts are missing"
     actor.journal = Journal(head.journal_first, held, head.journal_tail, _or_never(head.journal_floor_ms))
     carts = parts.get(key + b"\0c")

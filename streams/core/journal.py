@@ -35,19 +35,20 @@ channel (code), kind, revenue_micros."""
 class Journal:
     """Full parts `first, first + 1, …` and the `tail` that still grows; what occurred before `floor_ms` is forgotten.
 
-    `dirty` holds the numbers of full parts to write, or, outside of those there are, to delete.
+    `dirty` holds the numbers of full parts to write, or, outside of those there are, to delete; None if there are none.
+    Most people never fill a part, so neither that set nor a list of parts is made for them.
     """
 
     __slots__ = ("_digests", "dirty", "first", "floor_ms", "parts", "tail")
 
     def __init__(
-        self, first: int = 0, parts: list[bytes] | None = None, tail: bytes = b"", floor_ms: int = NEVER
+        self, first: int = 0, parts: tuple[bytes, ...] = (), tail: bytes = b"", floor_ms: int = NEVER
     ) -> None:
         self.first = first
-        self.parts = parts if parts is not None else []
+        self.parts = parts
         self.tail = tail
         self.floor_ms = floor_ms
-        self.dirty: set[int] = set()
+        self.dirty: set[int] | None = None
         self._digests: set[int] | None = None
 
     def __contains__(self, digest: int) -> bool:
@@ -112,7 +113,7 @@ class Journal:
                 break
             stale += 1
         if stale:
-            self.dirty.update(range(self.first, self.first + stale))
+            self._mark(self.first, self.first + stale)
             self.first += stale
             self.parts = self.parts[stale:]
             self._digests = None
@@ -135,16 +136,27 @@ class Journal:
             self._digests.add(digest)
         tail = self.tail + entry
         if len(tail) >= PART_BYTES:
-            self.dirty.add(self.first + len(self.parts))
-            self.parts.append(tail)
+            number = self.first + len(self.parts)
+            self._mark(number, number + 1)
+            self.parts += (tail,)
             tail = b""
         self.tail = tail
 
     def clear(self) -> None:
         """Forget everything; the numbers of parts are not used again."""
         stop = self.first + len(self.parts)
-        self.dirty.update(range(self.first, stop))
-        self.first, self.parts, self.tail, self._digests = stop, [], b"", None
+        self._mark(self.first, stop)
+        self.first, self.parts, self.tail, self._digests = stop, (), b"", None
+
+    def mark_all(self) -> None:
+        """Every part is to be written."""
+        self._mark(self.first, self.first + len(self.parts))
+
+    def _mark(self, first: int, stop: int) -> None:
+        if first < stop:
+            if self.dirty is None:
+                self.dirty = set()
+            self.dirty.update(range(first, stop))
 
 
 def _unpacked(entries: bytes) -> list[Row]:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.bench import core, inputs, peers, real_kafka, state, whole_job
+from tests.bench import core, identity, inputs, peers, real_kafka, state, whole_job
 from tests.bench.report import Report, Section
 from tests.bench.stream import shop_day
 
@@ -42,6 +42,7 @@ def measure(size: Size) -> Iterator[Section]:
     stock = peers.measure(shop_day(size.stock_people))
     yield peers.section(stock, ours)
     yield core.section(stream, repeats=size.repeats)
+    yield identity.section(size.people, repeats=size.repeats)
     yield real_kafka.section(stream)
     yield from state.sections(size.profiles, None)
     yield inputs.simulator(stream)

@@ -75,7 +75,7 @@ def section(stream: Stream, *, repeats: int) -> Section:
 def _whole(stream: Stream, partitions: int, *, repeats: int) -> tuple[float, float]:
     rounds = rounds_of(stream, partitions)
     best = float("inf"), 0.0
-    with _no_garbage():
+    with no_garbage():
         for _ in range(repeats):
             tasks = Tasks(partitions)
             tasks.run(rounds)
@@ -91,7 +91,7 @@ def _parts(stream: Stream, *, repeats: int) -> Iterator[Row]:
     whole = _take(touchpoints, roots)
 
     def cost(timed: Timed) -> float:
-        with _no_garbage():
+        with no_garbage():
             return min(timed() for _ in range(repeats)) / len(touchpoints) * 1e6
 
     yield Row("hot head (Reader.read)", cost(lambda: _read(stream)), budget=5.0, note="with cart entries")
@@ -121,14 +121,14 @@ def _parts(stream: Stream, *, repeats: int) -> Iterator[Row]:
 def _after_the_step(stream: Stream, *, repeats: int) -> Iterator[Row]:
     tasks, effects = Tasks(1), list[Effects]()
     tasks.run(rounds_of(stream, 1), see=lambda _, batch: effects.append(batch))
-    with _no_garbage():
+    with no_garbage():
         spent_s = min(_timed(_pack, effects) for _ in range(repeats))
     per_us = 1e6 / len(stream.records)
     yield Row("pack into record batches", spent_s * per_us, budget=1.5, note="budget: the whole transaction")
 
 
 @contextmanager
-def _no_garbage() -> Iterator[None]:
+def no_garbage() -> Iterator[None]:
     """What was made before is not looked at again by the collector, as it would not be in a worker."""
     gc.collect()
     gc.freeze()

@@ -6,7 +6,7 @@ Carries messages to the inbox of the receiving task's next batch and outputs now
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from schemas.catalog import Catalog
 from streams.core.identifier import murmur2
@@ -25,15 +25,18 @@ Batch = dict[str, list[KafkaRecord]]
 Round = list[Batch]
 """One batch for each task, inputs only."""
 
+See = Callable[[int, Effects], None]
+"""Gets every batch's task and effects."""
 
-def rounds_of(stream: Stream, partitions: int) -> list[Round]:
+
+def rounds_of(stream: Stream, partitions: int, *, batch_records: int = BATCH_RECORDS) -> list[Round]:
     """The stream as its tasks read it when none falls behind, with a tick at the end of each round that needs one."""
     rounds: list[Round] = []
-    cuts = range(0, len(stream.records), BATCH_RECORDS * partitions)
+    cuts = range(0, len(stream.records), batch_records * partitions)
     last_tick_ms = 0
     for cut in cuts:
         now: Round = [{} for _ in range(partitions)]
-        records = stream.records[cut : cut + BATCH_RECORDS * partitions]
+        records = stream.records[cut : cut + batch_records * partitions]
         for offset, (channel, key, value, arrival_ms) in enumerate(records, cut):
             topic, partition = f"touchpoints.{channel}", murmur2(key) % partitions
             record = KafkaRecord(topic, partition, offset, arrival_ms, key, value)
@@ -60,22 +63,32 @@ def _add_ticks(batches: Round, clock_ms: int) -> None:
 class Tasks:
     """The tasks of one topology; `step_s` and `apply_s` are the CPU seconds of their steps and of their stores."""
 
-    def __init__(self, partitions: int, *, step: type[Step] = Step) -> None:
+    def __init__(
+        self, partitions: int, *, step: type[Step] = Step, states: Sequence[Mapping[bytes, bytes]] = ()
+    ) -> None:
+        """`states` is what others have left to each task."""
         catalog = Catalog.embedded()
         self.stores = [MemoryStore() for _ in range(partitions)]
+        for store, state in zip(self.stores, states, strict=False):
+            store.apply(state.items())
         self.steps = [step(p, partitions, RULES, self.stores[p], catalog=catalog) for p in range(partitions)]
         self.step_s = 0.0
         self.apply_s = 0.0
         self._inboxes: list[list[KafkaRecord]] = [[] for _ in range(partitions)]
 
-    def run(self, rounds: Sequence[Round], *, see: Callable[[int, Effects], None] | None = None) -> None:
-        """All rounds, each followed by what messages it led to; `see` gets every batch's task and effects."""
+    def run(self, rounds: Sequence[Round], *, see: See | None = None) -> None:
+        """All rounds, each followed by what messages it led to."""
         for batches in rounds:
-            self._turns(batches, see)
-            while any(self._inboxes) or any(step.has_news for step in self.steps):
-                self._turns([{} for _ in self.steps], see)
+            self.take(batches, see=see)
+            self.finish(see=see)
 
-    def _turns(self, batches: Round, see: Callable[[int, Effects], None] | None) -> None:
+    def finish(self, *, see: See | None = None) -> None:
+        """What messages have led to, until there are none."""
+        while any(self._inboxes) or any(step.has_news for step in self.steps):
+            self.take([{} for _ in self.steps], see=see)
+
+    def take(self, batches: Round, *, see: See | None = None) -> None:
+        """One round, and the messages that the one before led to."""
         for partition, effects in self._processed(batches):
             for receiver, messages in effects.inbox.items():
                 self._inboxes[receiver] += [
