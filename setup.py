@@ -19,6 +19,7 @@ COMPILED = (
     "streams/core/carts.py",
     "streams/core/clock.py",
     "streams/core/contests.py",
+    "streams/core/control.py",
     "streams/core/effects.py",
     "streams/core/identifier.py",
     "streams/core/identity.py",

@@ -33,6 +33,19 @@ class Cause(msgspec.Struct, gc=False, array_like=True, frozen=True):
     through: str
 
 
+class Act(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    """What somebody decides: a record of the control topic. `acted_ms` in epoch ms, `digest` below 0; `into`, or ""."""
+
+    act_id: str
+    kind: str
+    identifiers: tuple[str, ...]
+    into: str
+    acted_ms: int
+    digest: int
+    by: str
+    reason: str
+
+
 class Bid(msgspec.Struct, gc=False, array_like=True, frozen=True):
     """A claim until it is settled: the root `claimant` saw `identifier` beside one of its own, `cause.through`."""
 

@@ -13,6 +13,7 @@ from schemas.codec import CodecError, Reason
 from streams.core.actor import Actor, Actors, Profile, Store
 from streams.core.arrivals import Arrival, Arrivals, Forwarded
 from streams.core.clock import Clocks
+from streams.core.control import CONTROL, Control
 from streams.core.effects import Dead, Effects
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
@@ -33,7 +34,7 @@ CARTS: Final = "carts"
 IDENTITIES: Final = "identities"
 ACTIONS: Final = "actions"
 DEAD: Final = "records.dead"
-INPUTS: Final = tuple(f"touchpoints.{channel}" for channel in CHANNELS)
+INPUTS: Final = (*[f"touchpoints.{channel}" for channel in CHANNELS], CONTROL)
 _CLOCKS_KEY: Final = b"\0clocks"
 
 
@@ -50,6 +51,7 @@ class Step:
         self._store = store
         self._identifiers = Identifiers(rules, partitions)
         self._reader = Reader(catalog, self._identifiers, rules)
+        self._control = Control(catalog, rules)
         self._stitching = Stitching(stitched_ids(catalog))
         self._actors = Actors(store)
         self._profiles = Profiles(rules)
@@ -160,13 +162,16 @@ class Step:
         return self._clocks.newest_ms if self._rules.is_replay else now_ms
 
     def _receive(self, record: Record) -> None:
-        """A record of an input topic: a tick or a touchpoint."""
+        """A record of an input topic: a tick, an act or a touchpoint."""
         if record.value is None:
             clock_ms = tick_ms(record)
             if clock_ms is not None:
                 if self._rules.is_replay:
                     self._clocks.advance(record.topic, clock_ms)
                 return
+        if record.topic == CONTROL:
+            self._receive_act(record)
+            return
         try:
             touchpoint = self._reader.read(record.value, record.timestamp)
         except CodecError as error:
@@ -177,6 +182,15 @@ class Step:
         if touchpoint.was_clamped:
             self._count("clamped")
         self._arrivals.add(Arrival(touchpoint.identifiers[0], touchpoint, record, None))
+
+    def _receive_act(self, record: Record) -> None:
+        """A record of the control topic."""
+        try:
+            self._control.read(record.value, record.timestamp)
+        except CodecError as error:
+            self._effects.dead.append(Dead(record, error.reason, error.detail))
+            return
+        self._count("acts")
 
     def _receive_message(self, record: Record) -> None:
         """A record of the inbox."""
@@ -229,20 +243,7 @@ class Step:
             assert actor.identifier != left, "an identifier points to a root that does not know it"
             left, identifier = actor.identifier, through
         self._count("forwarded")
-        record = arrival.record if arrival.message is None else Forwarded(arrival.message)
-        assert record.value is not None
-        self._send(
-            Touch(
-                identifier,
-                record.value,
-                record.key,
-                record.topic,
-                record.partition,
-                record.offset,
-                record.timestamp,
-                arrival.skipped,
-            )
-        )
+        self._send(arrival.forwarded_to(identifier))
 
     def _take(self, actor: Actor, profile: Profile, arrival: Arrival) -> None:
         """The root's part: stitch, enter, emit; a duplicate only stitches."""
