@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
+from tests.oracle.acts import Act
 from tests.oracle.rules import CHANNELS, DEFAULT, HOUR_MS, MINUTE_MS, SECOND_MS, Rules
 from tests.oracle.touchpoints import Item, Touchpoint, arrived_ms, is_late, occurred_ms
 
@@ -41,25 +42,32 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Touchpoints in the order they are fed, the ticks among them, and the rules that hold."""
+    """Touchpoints in the order they are fed, ticks and acts among them, and the rules that hold."""
 
     seed: int
     touchpoints: tuple[Touchpoint, ...]
     ticks_ms: tuple[int, ...]
     rules: Rules = DEFAULT
+    acts: tuple[Act, ...] = ()
 
-    def records(self) -> Iterator[Touchpoint | Tick]:
-        """Touchpoints and ticks in the order to feed them; the final ticks are `final_ticks_ms`."""
-        ticks = list(self.ticks_ms)
+    def records(self) -> Iterator[Touchpoint | Tick | Act]:
+        """Touchpoints, ticks and acts in the order to feed them; the final ticks are `final_ticks_ms`.
+
+        Before what arrives with it or after it comes an act; behind what arrives with it or before it, a tick.
+        """
+        others: list[tuple[int, Act | Tick]] = [(2 * act.arrival_ms - 1, act) for act in self.acts]
+        others += [(2 * clock_ms + 1, Tick(clock_ms)) for clock_ms in self.ticks_ms]
+        others.sort(key=lambda entry: entry[0])
         for touchpoint in self.touchpoints:
-            while ticks and ticks[0] < touchpoint.arrival_ms:
-                yield Tick(ticks.pop(0))
+            while others and others[0][0] < 2 * touchpoint.arrival_ms:
+                yield others.pop(0)[1]
             yield touchpoint
-        yield from map(Tick, ticks)
+        yield from (other for _, other in others)
 
     def final_ticks_ms(self) -> tuple[int, ...]:
         """Past the last timer, then three more, each to be fed once the one before has been consumed."""
-        last_ms = max([*self.ticks_ms, *(t.arrival_ms for t in self.touchpoints)], default=START_MS)
+        arrivals_ms = [t.arrival_ms for t in self.touchpoints] + [act.arrival_ms for act in self.acts]
+        last_ms = max([*self.ticks_ms, *arrivals_ms], default=START_MS)
         return tuple(last_ms + TAIL_MS + n for n in range(4))
 
 
