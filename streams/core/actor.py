@@ -16,7 +16,7 @@ from streams.core.carts import Episode
 from streams.core.journal import Journal
 from streams.core.limits import Weight, counts_of, kind_of
 from streams.core.links import Links, links_of
-from streams.core.messages import Bid, Waiting
+from streams.core.messages import Act, Bid, Waiting
 from streams.core.rules import Rules
 from streams.core.sessions import Session, content_uuid
 from streams.core.shapes import NEVER, Action, Alias, CartEntry, Contested, Root, SessionRow
@@ -48,12 +48,12 @@ class Profile:
     `members` keep their places, so one that has left leaves "" behind. `reserved` are claims without an answer yet, by
     identifier; `lost` what is not to be claimed again, and the weight of the link that was refused; `refused` whose
     claims were refused here; `spare` links (two members, epoch ms, digest) left out of the tree; `expecting` whose
-    state is on its way here.
+    state is on its way here; `acts` name members, or did when the profile heard of them.
     """
 
     __slots__ = (
-        "actions", "arrived_ms", "episodes", "expecting", "found_ms", "last_digest", "last_ms", "late", "links", "lost",
-        "members", "merged_ms", "proposal", "refused", "reserved", "revision", "sessions", "shelf", "spare",
+        "actions", "acts", "arrived_ms", "episodes", "expecting", "found_ms", "last_digest", "last_ms", "late", "links",
+        "lost", "members", "merged_ms", "proposal", "refused", "reserved", "revision", "sessions", "shelf", "spare",
         "waiting",
     )  # fmt: skip
 
@@ -65,6 +65,7 @@ class Profile:
         self.refused: list[Bid] = []
         self.spare: list[tuple[str, str, int, int]] = []
         self.expecting: list[str] = []
+        self.acts: list[Act] = []
         self.revision = 0
         self.last_ms = NEVER
         self.last_digest = 0
@@ -87,13 +88,15 @@ class Actor:
     A root has its journal and its cart entries, in event-time order, beside the profile; while it is unsettled, these
     are ahead of its sessions and carts. `timer_ms` is its entry among the timers, None if that is not known.
     `generation` numbers the pointers of its profile, `epoch` how often an operator made it a root of its own; `mark`
-    says why it identifies nobody, `rivals` who has claimed it in vain (when the touchpoint occurred, claimant).
+    says why it identifies nobody, `rivals` who has claimed it in vain (when the touchpoint occurred, claimant), `acts`
+    are those that name it.
     """
 
     __slots__ = (
         "_counts",
         "_last_revision",
         "_profile_id",
+        "acts",
         "carts",
         "epoch",
         "generation",
@@ -129,6 +132,7 @@ class Actor:
         self.epoch = 0
         self.mark = ""
         self.rivals: list[tuple[int, str]] = []
+        self.acts: list[Act] = []
         self.index: dict[str, int] = {}
         if profile is not None:
             self.index = {member: i for i, member in enumerate(profile.members) if member}
@@ -139,6 +143,10 @@ class Actor:
         if not self._profile_id:
             self._profile_id = profile_id_of(self.identifier, self.epoch)
         return self._profile_id
+
+    def rename(self, epoch: int) -> None:
+        """Have another profile id."""
+        self.epoch, self._profile_id = epoch, ""
 
     @property
     def revision(self) -> int:
@@ -178,6 +186,8 @@ class Actor:
         """Hand everything over: only the pointer stays."""
         self._last_revision = self.revision
         assert self.profile is not None
+        # Its entry comes up and goes while it is an alias: were it a root again, it would wait for it in vain.
+        self.timer_ms = None
         self.profile.sessions = []
         self.handed_over, self.profile, self.root = self.profile.shelf, None, root
         self.journal.clear()
@@ -212,9 +222,8 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
         actor.handed_over.write([], key, changes)
         actor.handed_over = None
     if profile is None:
-        changes.append(
-            (key, _encode(Alias(actor.root, actor.generation, actor.epoch, actor.mark, actor.rivals)))
-        )
+        alias = Alias(actor.root, actor.generation, actor.epoch, actor.mark, actor.rivals, actor.acts)
+        changes.append((key, _encode(alias)))
     else:
         assert profile.members[0] == actor.identifier, "the first member of a profile is its root"
         head = profile.shelf.write(profile.sessions, key, changes)
@@ -244,13 +253,13 @@ def _stored(actor: Actor, profile: Profile, sessions: list[SessionRow], journal:
 def _contested(actor: Actor, profile: Profile) -> Contested | None:
     has_any = (
         actor.epoch or actor.mark or actor.rivals or profile.reserved or profile.lost or profile.expecting
-        or profile.refused or profile.spare
+        or profile.refused or profile.spare or actor.acts or profile.acts
     )  # fmt: skip
     if not has_any:
         return None
     return Contested(
         actor.epoch, actor.mark, actor.rivals, list(profile.reserved.values()), profile.lost, profile.expecting,
-        profile.refused, profile.spare,
+        profile.refused, profile.spare, actor.acts, profile.acts,
     )  # fmt: skip
 
 
@@ -282,12 +291,8 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
     head: Alias | Root = _decode_head(value)
     if isinstance(head, Alias):
         alias = Actor(identifier, head.root, None)
-        alias.generation, alias.epoch, alias.mark, alias.rivals = (
-            head.generation,
-            head.epoch,
-            head.mark,
-            head.rivals,
-        )
+        alias.generation, alias.epoch, alias.mark = head.generation, head.epoch, head.mark
+        alias.rivals, alias.acts = head.rivals, head.acts
         return alias
     profile = _profile(identifier, head)
     profile.shelf, profile.sessions = read_sessions(
@@ -312,6 +317,7 @@ def _contest(actor: Actor, profile: Profile, stored: Contested) -> None:
     profile.reserved = {bid.identifier: bid for bid in stored.reserved}
     profile.lost, profile.expecting, profile.refused = stored.lost, stored.expecting, stored.refused
     profile.spare = stored.spare
+    actor.acts, profile.acts = stored.acts, stored.known_acts
 
 
 def _profile(identifier: str, head: Root) -> Profile:

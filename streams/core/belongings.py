@@ -14,6 +14,10 @@ MERGED: Final = "merged"
 REFUSED: Final = "refused"
 RELEASED: Final = "released"
 SHARED: Final = "shared"
+SPLIT_OFF: Final = "split"
+BLOCKED: Final = "blocked"
+ALLOWED: Final = "allowed"
+LINKED: Final = "linked"
 SEEN_TOGETHER: Final = "seen together"
 
 
@@ -36,8 +40,6 @@ class Belonging:
         identifier: str = "",
         other_profile_id: str | None = None,
         rule: str = SEEN_TOGETHER,
-        decided_by: str | None = None,
-        reason: str | None = None,
     ) -> None:
         self.identifier = identifier or actor.identifier
         self.own_profile_id = actor.profile_id
@@ -46,6 +48,6 @@ class Belonging:
         self.kind = kind
         self.cause = cause
         self.other_profile_id = other_profile_id
-        self.rule = rule
-        self.decided_by = decided_by
-        self.reason = reason
+        self.rule = cause.rule if cause.rule and rule == SEEN_TOGETHER else rule
+        self.decided_by = cause.by or None
+        self.reason = cause.reason or None

@@ -16,11 +16,14 @@ import msgspec
 
 from streams.core import left_out
 from streams.core.actor import Actor, Actors, Profile, load, profile_id_of, whole
-from streams.core.belongings import REFUSED, RELEASED, SHARED, Belonging
+from streams.core.belongings import REFUSED, RELEASED, SHARED, SPLIT_OFF, Belonging
+from streams.core.control import SPLIT
+from streams.core.decided import accounts, epoch_of, joined, last_said
 from streams.core.identifier import Identifiers
-from streams.core.limits import Limits, Weight, counts_of, kind_of
+from streams.core.limits import Limits, Weight, counts_of, only_one
 from streams.core.links import only
 from streams.core.messages import (
+    Act,
     Bid,
     Cause,
     Claimed,
@@ -37,7 +40,10 @@ from streams.core.messages import (
 )
 from streams.core.profile import Profiles
 from streams.core.rules import Rules
+from streams.core.shapes import NO_TIMER
 
+PARTED: Final = "parted"
+"""Instead of a type: it is no limit that stands against a link, but an act."""
 UNSAID: Final = -1
 """Instead of an epoch: the root says it itself."""
 _MOST_RIVALS: Final = 64
@@ -86,7 +92,7 @@ class Contests:
             left_out.refuse(profile, identifier, cause, self._weight(identifier, cause))
             self._refused(actor, identifier, kind, cause)
             return False
-        held = _only_one(actor.index, kind)
+        held = only_one(actor.index, kind)
         if held is None or profile.expecting:
             self.wait(profile, Link(actor.identifier, identifier, cause))
             return False
@@ -96,12 +102,20 @@ class Contests:
             left_out.refuse(profile, identifier, cause, self._weight(identifier, cause))
             self._refused(actor, identifier, kind, cause)
             return False
-        self._cut(actor, profile, worst, cause, self._limits.rule(kind))
+        self.cut(actor, profile, worst, cause, self._limits.rule(kind))
         self._tie(actor, identifier, cause)
         return False
 
-    def broken_by(self, actor: Actor, profile: Profile, more: Iterable[str]) -> str:
-        """The type of which a root would have too many with these, what it has claimed counted in; "" if of none."""
+    def broken_by(self, actor: Actor, profile: Profile, more: Iterable[str], acts: Sequence[Act] = ()) -> str:
+        """The type of which a root would have too many with these, what it has claimed counted in; "" if of none.
+
+        `acts` are those that somebody else knows of.
+        """
+        if profile.acts or acts:
+            same = accounts(joined(profile.acts, acts), self._limits)
+            mine = {same.get(name, name) for name in (*actor.index, *profile.reserved)}
+            theirs = {same.get(name, name) for name in more}
+            return self._limits.broken_by(counts_of(mine), theirs - mine)
         held = {identifier for identifier in profile.reserved if identifier not in actor.index}
         fresh = {
             identifier for identifier in more if identifier not in actor.index and identifier not in held
@@ -176,7 +190,7 @@ class Contests:
         if profile.proposal or profile.expecting:
             profile.waiting.append(message)
             return
-        held = _only_one(actor.index, message.kind)
+        held = only_one(actor.index, message.kind)
         if bid.cause.through not in actor.index or held is None:
             self._send(Retry(actor.identifier, bid))
             return
@@ -196,7 +210,7 @@ class Contests:
             # It has gone since the message was sent, and knows by now where it is.
             self._send(msgspec.structs.replace(message, to=bid.identifier))
             return
-        held = _only_one(actor.index, message.kind)
+        held = only_one(actor.index, message.kind)
         if bid.claimant in actor.index or held is None:
             self._send(Retry(bid.claimant, bid))
             return
@@ -206,7 +220,7 @@ class Contests:
         theirs = message.theirs
         rule = self._limits.rule(message.kind)
         if mine is not None and mine > link and (theirs is None or mine > theirs):
-            self._cut(actor, profile, worst, bid.cause, rule)
+            self.cut(actor, profile, worst, bid.cause, rule)
             self._send(Retry(bid.claimant, bid))
             return
         is_cut = theirs is not None and theirs > link
@@ -223,14 +237,14 @@ class Contests:
             return
         self.settle_bid(profile, bid)
         if message.is_cut:
-            held = _only_one(actor.index, message.kind)
+            held = only_one(actor.index, message.kind)
             through = actor.index.get(bid.cause.through)
             if held is not None and through is not None:
                 worst, weight = self.worst(profile, profile.links.path(actor.index[held], through))
                 if weight is not None and message.beat is not None and weight > message.beat:
-                    self._cut(actor, profile, worst, bid.cause, message.rule)
+                    self.cut(actor, profile, worst, bid.cause, message.rule)
             self._tie(actor, bid.identifier, bid.cause)
-        elif bid.cause.through in actor.index:
+        elif bid.cause.through in actor.index and message.kind != PARTED:
             weight = self._weight(bid.identifier, bid.cause)
             left_out.refuse(profile, bid.identifier, bid.cause, weight, is_nobodys=not message.kind)
         self.resume(profile)
@@ -261,8 +275,12 @@ class Contests:
         profile.waiting.append(link)
 
     def turn_down(self, actor: Actor, bid: Bid) -> None:
-        """Nobody can have an identifier that is nobody's."""
-        self._send(Release(bid.claimant, bid, actor.identifier, actor.mark, False, "", None))
+        """Nobody can have an identifier that is nobody's, or by a link that an act has parted."""
+        if actor.mark and actor.acts and len(actor.rivals) < _MOST_RIVALS:
+            actor.rivals.append((bid.cause.occurred_ms, bid.claimant))
+            self._actors.touch(actor)
+        kind = "" if actor.mark else PARTED
+        self._send(Release(bid.claimant, bid, actor.identifier, actor.mark or PARTED, False, kind, None))
 
     def let_go(self, actor: Actor, bid: Bid) -> None:
         """What a claimed identifier was seen with has left before the claim was answered: it goes there, as it is."""
@@ -285,16 +303,18 @@ class Contests:
         assert child is not None, "a detached profile came without its head"
         actor.generation = message.generation
         actor.become_root(child)
+        actor.rename(epoch_of(actor.acts, actor.identifier))
         self._profiles.announce(actor)
         cause, owner, rule = message.cause, message.owner, message.rule
+        kind = SPLIT_OFF if cause.rule == SPLIT else RELEASED
         self.belongings.append(
-            Belonging(actor, actor.profile_id, message.to, RELEASED, cause, other_profile_id=owner, rule=rule)
+            Belonging(actor, actor.profile_id, message.to, kind, cause, other_profile_id=owner, rule=rule)
         )
         for member in actor.index:
             if member != message.to:
                 self._send(Repoint(member, message.to, actor.epoch, message.generation, message.cause))
 
-    def _cut(self, actor: Actor, profile: Profile, child: int, cause: Cause, rule: str) -> None:
+    def cut(self, actor: Actor, profile: Profile, child: int, cause: Cause, rule: str) -> None:
         """Let what hangs on a link go its own way, with the touchpoints that came through it."""
         links, members = profile.links, profile.members
         cut = members[links.parents[child]], members[child], links.times_ms[child], links.digests[child]
@@ -326,25 +346,23 @@ class Contests:
             self._send(msgspec.structs.replace(message, to=message.identifier))
             return
         for child in [i for i, parent in enumerate(profile.links.parents) if parent == at]:
-            self._cut(actor, profile, child, message.cause, message.rule)
+            self.cut(actor, profile, child, message.cause, message.rule)
         if at > 0:
-            self._cut(actor, profile, at, message.cause, message.rule)
+            self.cut(actor, profile, at, message.cause, message.rule)
         # Links that were left out or refused because of better ones, which no longer count, may be the best now.
-        spare, profile.spare = profile.spare, []
-        for one, other, at_ms, digest in spare:
-            if message.identifier not in (one, other):
-                self._send(Link(one, other, Cause("", at_ms, digest, one)))
-        refused, profile.refused = profile.refused, []
-        for bid in refused:
-            if bid.identifier not in actor.index:
-                self._send(Retry(bid.claimant, bid))
-            else:
-                profile.refused.append(bid)
+        for link in left_out.take_spare(profile):
+            if message.identifier not in (link.to, link.identifier):
+                self._send(link)
+        for retry in left_out.take_refused(actor, profile):
+            self._send(retry)
 
     def _count_rival(self, actor: Actor, bid: Bid) -> None:
         """An identifier that many people claim, who cannot be one, says of nobody who it is."""
         rivals = actor.rivals
         if not self._shared_profiles or any(claimant == bid.claimant for _, claimant in rivals):
+            return
+        if last_said(actor.acts, actor.identifier, NO_TIMER) is not None:
+            # Somebody has decided whether it identifies.
             return
         rivals.append((bid.cause.occurred_ms, bid.claimant))
         rivals.sort()
@@ -371,27 +389,11 @@ class Contests:
         return self._limits.weight(cause.through, identifier, cause.occurred_ms, cause.digest)
 
     def _refused(self, actor: Actor, identifier: str, kind: str, cause: Cause) -> None:
-        self.belongings.append(
-            Belonging(
-                actor,
-                actor.profile_id,
-                actor.identifier,
-                REFUSED,
-                cause,
-                identifier=identifier,
-                rule=self._limits.rule(kind),
-            )
-        )
+        name, rule = actor.identifier, self._limits.rule(kind)
+        said = Belonging(actor, actor.profile_id, name, REFUSED, cause, identifier=identifier, rule=rule)
+        self.belongings.append(said)
 
 
 def is_nobodys(actor: Actor, bid: Bid) -> bool:
     """True if a bid is a link with a root that identifies nobody."""
     return bool(actor.mark) and actor.identifier in (bid.identifier, bid.cause.through)
-
-
-def _only_one(members: Iterable[str], kind: str) -> str | None:
-    """The member of a type of which there is at most one."""
-    for member in members:
-        if kind_of(member) == kind:
-            return member
-    return None

@@ -55,7 +55,9 @@ class Control:
         # Less than nothing, as no touchpoint's is: that is how a link by an act is known.
         digest = -1 - (xxhash.xxh3_64_intdigest(act_id.encode()) >> 2)
         acted_ms = min(fields["acted_at"], timestamp_ms)
-        return Act(act_id, fields["act"], names, into, acted_ms, digest, fields["by"], fields["reason"])
+        return Act(
+            act_id, fields["act"], names, into, acted_ms, timestamp_ms, digest, fields["by"], fields["reason"]
+        )
 
 
 def _check(fields: dict[str, Any]) -> None:

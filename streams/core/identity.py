@@ -15,6 +15,7 @@ import msgspec
 
 from streams.core import left_out
 from streams.core.actor import Actor, Actors, Profile, load, profile_id_of, whole
+from streams.core.acts import Acts
 from streams.core.belongings import CREATED, MERGED, STITCHED, Belonging
 from streams.core.contests import Contests, is_nobodys
 from streams.core.identifier import Identifiers
@@ -31,6 +32,7 @@ from streams.core.messages import (
     Detach,
     ForActor,
     ForRoot,
+    Heed,
     Link,
     Message,
     Propose,
@@ -65,12 +67,13 @@ class Identity:
         self._actors = actors
         self._order = identifiers.order
         self._profiles = profiles
-        self._limits = Limits(rules)
+        self._limits = limits = Limits(rules)
         self._send = send
         self._settle = settle
         self._contests = Contests(
             actors, identifiers, profiles, self._limits, rules, send=send, settle=settle, tie=self.tie
         )
+        self.acts = Acts(actors, profiles, self._contests, limits, send=send, settle=settle, find=self.actor)
 
     @property
     def belongings(self) -> list[Belonging]:
@@ -89,14 +92,12 @@ class Identity:
         """Take in what a touchpoint of a root shows: its identifiers but the `skipped` first are one person's."""
         identifiers = touchpoint.identifiers
         index = actor.index
-        if (
-            touchpoint.occurred_ms > profile.links.newest_ms
-            and not profile.expecting
-            and not self._limits.moving
-        ):
-            # No better link than those there are.
-            for identifier in identifiers:
-                if identifier not in index:
+        is_newest = touchpoint.occurred_ms > profile.links.newest_ms
+        if is_newest and not profile.expecting and not self._limits.moving:
+            # No better link than those there are, and none that is new.
+            at = index.get(identifiers[skipped])
+            for identifier in identifiers[skipped + 1 :]:
+                if at is None or not left_out.is_known(profile, at, index.get(identifier)):
                     break
             else:
                 return
@@ -111,9 +112,9 @@ class Identity:
         if through is None:
             self._send(Link(cause.through, identifier, cause))
             return
-        if actor.mark and cause.through == actor.identifier:
-            return
         profile = _profile(actor)
+        if self.acts.are_parted(actor, profile, identifier, cause):
+            return
         if identifier in actor.index:
             self._improve(actor, profile, identifier, cause)
         elif not self._contests.is_lost(profile, identifier, cause):
@@ -125,14 +126,13 @@ class Identity:
         links = profile.links
         if one == other:
             return
+        self._actors.touch(actor)
         if profile.expecting:
-            self._actors.touch(actor)
             self._contests.wait(profile, Link(actor.identifier, identifier, cause))
             return
         weight = self._limits.weight(cause.through, identifier, cause.occurred_ms, cause.digest)
         worst, worst_weight = self._contests.worst(profile, links.path(one, other))
         assert worst_weight is not None, "two members without a path between them"
-        self._actors.touch(actor)
         if weight >= worst_weight:
             if weight > worst_weight:
                 left_out.spare(profile, cause.through, identifier, cause.occurred_ms, cause.digest)
@@ -208,7 +208,7 @@ class Identity:
             actor.generation = message.generation
             self._note(actor, profile_id_of(bid.claimant, message.epoch), bid.claimant, STITCHED, bid.cause)
             self._send(Claimed(bid.claimant, bid))
-        elif actor.mark:
+        elif actor.mark or self.acts.refuses(actor, bid):
             self._contests.turn_down(actor, bid)
         elif actor.root == bid.claimant and actor.profile is None:
             self._send(Claimed(bid.claimant, bid))
@@ -221,15 +221,15 @@ class Identity:
         through = actor.index.get(bid.cause.through)
         if bid.identifier in actor.index:
             self.tie(actor, bid.identifier, bid.cause)
-        elif through is not None and not (actor.mark and through == 0):
+        elif through is not None and not self.acts.are_parted(actor, profile, bid.identifier, bid.cause):
             actor.add_member(bid.identifier)
             profile.links.append(through, bid.cause.occurred_ms, bid.cause.digest)
-            if bid.claimant != actor.identifier:
-                self._send(
-                    Repoint(bid.identifier, actor.identifier, actor.epoch, actor.generation, bid.cause)
-                )
+            if bid.claimant != actor.identifier or actor.epoch:
+                # It follows somebody who is part of us, or knows us under a former id.
+                root = actor.identifier
+                self._send(Repoint(bid.identifier, root, actor.epoch, actor.generation, bid.cause))
         else:
-            # What it was seen with has left meanwhile: it follows as somebody new.
+            # What it was seen with has left meanwhile, or is parted from it: it is somebody new.
             self._contests.let_go(actor, bid)
         self._contests.resume(profile)
 
@@ -254,13 +254,14 @@ class Identity:
             return
         profile.revision += 1
         profile.proposal = f"{profile.revision} {message.other}"
-        members = list(actor.index)
-        reserved = list(profile.reserved.values())
-        self._send(
-            Propose(
-                message.other, actor.identifier, members, reserved, profile.proposal, actor.generation, bid
-            )
+        to, asking, members, reserved = (
+            message.other,
+            profile.proposal,
+            [*actor.index],
+            [*profile.reserved.values()],
         )
+        generation, acts = actor.generation, profile.acts
+        self._send(Propose(to, actor.identifier, members, reserved, asking, generation, bid, acts))
 
     def _on_propose(self, actor: Actor, profile: Profile, message: Propose) -> None:
         self._actors.touch(actor)
@@ -275,9 +276,8 @@ class Identity:
         kind = NO_LINK
         is_link = here in actor.index and there in message.members and not is_nobodys(actor, bid)
         if is_link and message.child not in actor.index:
-            kind = self._contests.broken_by(
-                actor, profile, [*message.members, *[held.identifier for held in message.reserved]]
-            )
+            more = [*message.members, *[held.identifier for held in message.reserved]]
+            kind = self._contests.broken_by(actor, profile, more, message.acts)
             if not kind:
                 self._reserve(actor, profile, message)
                 self._send(Accept(message.child, actor.identifier, actor.epoch, message.proposal, bid))
@@ -321,8 +321,8 @@ class Identity:
                 self._send(Repoint(member, message.root, message.epoch, generation, cause))
         actor.become_alias(message.root)
         actor.generation = generation
-        profile_id = profile_id_of(message.root, message.epoch)
-        self._note(actor, profile_id, message.root, MERGED, cause, came_from=actor.profile_id)
+        to = profile_id_of(message.root, message.epoch)
+        self._note(actor, to, message.root, MERGED, cause, came_from=actor.profile_id)
         for held in waiting:
             self._send(msgspec.structs.replace(held, to=message.root))
 
@@ -357,6 +357,8 @@ class Identity:
                 self._send(Repoint(member, actor.identifier, actor.epoch, actor.generation, bid.cause))
         self._graft(actor, profile, child, end, here, bid.cause)
         self._profiles.absorb(actor, child)
+        if profile.acts:
+            self._send(Heed(actor.identifier, actor.identifier, []))
         self._contests.settle_bid(profile, bid)
         self._contests.resume(profile)
 
@@ -384,8 +386,8 @@ class Identity:
         came_from = profile_id_of(actor.root, 0)
         actor.root, actor.generation = message.root, message.generation
         if message.epoch >= 0:
-            profile_id = profile_id_of(message.root, message.epoch)
-            self._note(actor, profile_id, message.root, MERGED, message.cause, came_from=came_from)
+            to, root = profile_id_of(message.root, message.epoch), message.root
+            self._note(actor, to, root, MERGED, message.cause, came_from=came_from)
 
     def _note(
         self, actor: Actor, profile_id: str, root: str, kind: str, cause: Cause, came_from: str | None = None

@@ -5,9 +5,9 @@ Owns what is remembered of them, and how much; must not know why a link was left
 
 from typing import Final
 
-from streams.core.actor import Profile
-from streams.core.limits import Weight
-from streams.core.messages import Bid, Cause
+from streams.core.actor import Actor, Profile
+from streams.core.limits import Limits, Weight
+from streams.core.messages import Bid, Cause, Link, Retry
 from streams.core.rules import HOUR_MS
 
 MOST: Final = 500
@@ -36,6 +36,22 @@ def refuse(
         del profile.lost[next(iter(profile.lost))]
 
 
+def is_known(profile: Profile, one: int, other: int | None) -> bool:
+    """True if two members, by place, are linked in the tree, or a link between them is spare: no more need be kept."""
+    if other is None:
+        return False
+    parents = profile.links.parents
+    if parents[one] == other or parents[other] == one or one == other:
+        return True
+    if len(profile.spare) >= MOST_SPARE:
+        return True
+    here, there = profile.members[one], profile.members[other]
+    for first, second, _, _ in profile.spare:
+        if (first == here and second == there) or (first == there and second == here):
+            return True
+    return False
+
+
 def ask_again(profile: Profile, bid: Bid) -> None:
     """What stood against a link is gone."""
     profile.lost.pop(_pair(bid.identifier, bid.cause), None)
@@ -46,6 +62,31 @@ def spare(profile: Profile, one: str, other: str, at_ms: int, digest: int) -> No
     pairs = {(known[0], known[1]) for known in profile.spare}
     if (one, other) not in pairs and (other, one) not in pairs and len(profile.spare) < MOST_SPARE:
         profile.spare.append((one, other, at_ms, digest))
+
+
+def take_spare(profile: Profile) -> list[Link]:
+    """All spare links, to be looked at again; they are kept no longer."""
+    spare, profile.spare = profile.spare, []
+    return [Link(one, other, Cause("", at_ms, digest, one)) for one, other, at_ms, digest in spare]
+
+
+def take_refused(actor: Actor, profile: Profile) -> list[Retry]:
+    """Claims that were refused here about identifiers which have left, to be made again; they are kept no longer."""
+    refused, profile.refused = profile.refused, []
+    profile.refused = [bid for bid in refused if bid.identifier in actor.index]
+    return [Retry(bid.claimant, bid) for bid in refused if bid.identifier not in actor.index]
+
+
+def take_lost(profile: Profile, limits: Limits) -> list[Link]:
+    """All links that were refused to this profile, to be looked at again; what is nobody's is still kept."""
+    links: list[Link] = []
+    for key in list(profile.lost):
+        through, is_pair, identifier = key.partition("\0")
+        if is_pair:
+            weight = profile.lost.pop(key)
+            at_ms = limits.time_of(weight, through, identifier)
+            links.append(Link(through, identifier, Cause("", at_ms, weight[1], through)))
+    return links
 
 
 def _pair(identifier: str, cause: Cause) -> str:

@@ -25,22 +25,29 @@ class Touch(msgspec.Struct, gc=False, array_like=True, tag=1):
 
 
 class Cause(msgspec.Struct, gc=False, array_like=True, frozen=True):
-    """The touchpoint that showed a link: when it occurred (epoch ms), its digest, and `through` which identifier."""
+    """The touchpoint that showed a link: when it occurred (epoch ms), its digest, and `through` which identifier.
+
+    Or the act that made one: its id, time and digest, and `rule`, `by` and `reason`, which a touchpoint has not.
+    """
 
     message_id: str
     occurred_ms: int
     digest: int
     through: str
+    rule: str = ""
+    by: str = ""
+    reason: str = ""
 
 
 class Act(msgspec.Struct, gc=False, array_like=True, frozen=True):
-    """What somebody decides: a record of the control topic. `acted_ms` in epoch ms, `digest` below 0; `into`, or ""."""
+    """What somebody decides: a record of the control topic. Times in epoch ms, `digest` below 0; `into`, or ""."""
 
     act_id: str
     kind: str
     identifiers: tuple[str, ...]
     into: str
     acted_ms: int
+    arrived_ms: int
     digest: int
     by: str
     reason: str
@@ -97,6 +104,7 @@ class Propose(msgspec.Struct, gc=False, array_like=True, tag=5):
     proposal: str
     generation: int
     bid: Bid
+    acts: list[Act] = []
 
 
 class Accept(msgspec.Struct, gc=False, array_like=True, tag=6):
@@ -194,6 +202,28 @@ class Disown(msgspec.Struct, gc=False, array_like=True, tag=17):
     rule: str
 
 
+class Decree(msgspec.Struct, gc=False, array_like=True, tag=18):
+    """`to` is named in this act."""
+
+    to: str
+    act: Act
+
+
+class Heed(msgspec.Struct, gc=False, array_like=True, tag=19):
+    """The root of the identifier learns of acts that name it, and holds to all it knows; addressed as `Disown` is."""
+
+    to: str
+    identifier: str
+    acts: list[Act]
+
+
+class Reopen(msgspec.Struct, gc=False, array_like=True, tag=20):
+    """The identifier, which was nobody's when `to` claimed it, is somebody's again."""
+
+    to: str
+    identifier: str
+
+
 class Repoint(msgspec.Struct, gc=False, array_like=True, tag=8):
     """`to` belongs to `root` now; kept only if newer than what `to` knows, so order does not matter."""
 
@@ -213,8 +243,9 @@ class Clock(msgspec.Struct, gc=False, array_like=True, tag=9):
 
 ForRoot = Link | Union | Propose | Absorb | Claimed | Weigh | Contest | Release | Retry | Disown
 ForActor = Touch | Claim | Accept | Refuse | Detach | Repoint | ForRoot
-Message = ForActor | Clock
-Waiting = Link | Union | Propose | Weigh | Contest | Release | Disown
+ForActs = Decree | Heed | Reopen
+Message = ForActor | ForActs | Clock
+Waiting = Link | Union | Propose | Weigh | Contest | Release | Disown | Heed
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: Any = msgspec.msgpack.Decoder(Message)

@@ -23,6 +23,7 @@ from streams.core.carts import (
     is_open,
     touched_ms,
 )
+from streams.core.decided import joined
 from streams.core.journal import ORDERED, OTHER, Row
 from streams.core.links import LinkRow, links_of
 from streams.core.rules import LATE_MS, Rules
@@ -144,6 +145,7 @@ class Profiles:
         mine.expecting += theirs.expecting
         mine.refused += theirs.refused
         mine.spare += theirs.spare
+        mine.acts = joined(mine.acts, theirs.acts)
         for bid in list(mine.reserved.values()):
             # Counted when the other proposed, and answered since.
             if bid.claimant in other.index and bid.identifier not in theirs.reserved:
@@ -172,6 +174,7 @@ class Profiles:
         alone = Actor(names[0], names[0], Profile(names))
         theirs = _profile(alone)
         theirs.links = links_of(links, len(names))
+        theirs.acts = profile.acts
         rows = actor.journal.take_out({at: place for place, at in enumerate(leaving)})
         for row in rows:
             alone.journal.append(*row)
@@ -204,6 +207,18 @@ class Profiles:
         profile.revision += 1
         self.hold(profile)
         self._rebuild(actor, profile.sessions, profile.episodes)
+        for action in profile.actions:
+            self.changed.actions[action.action_id] = (actor, action)
+
+    def say_all(self, actor: Actor) -> None:
+        """Note all that a settled profile is, which goes on under another id."""
+        profile = _profile(actor)
+        profile.revision += 1
+        for session in profile.sessions:
+            session.owner = b""
+            self.changed.sessions[session_id_of(session)] = (actor, session)
+        for episode in profile.episodes:
+            self.changed.carts[_place(episode)] = (actor, episode)
         for action in profile.actions:
             self.changed.actions[action.action_id] = (actor, action)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from streams.core.messages import Bid, Waiting
+from streams.core.messages import Act, Bid, Waiting
 
 NEVER: Final = -4_611_686_018_427_387_904
 NO_TIMER: Final = 4_611_686_018_427_387_903
@@ -75,10 +75,14 @@ class Alias(msgspec.Struct, gc=False, array_like=True, tag=0):
     epoch: int = 0
     mark: str = ""
     rivals: list[tuple[int, str]] = []
+    acts: list[Act] = []
 
 
 class Contested(msgspec.Struct, gc=False, array_like=True):
-    """What few profiles have anything of: see `actor.Profile`, and `actor.Actor` for the first three."""
+    """What few profiles have anything of: see `actor.Profile`, and `actor.Actor` for the first three and `acts`.
+
+    `known_acts` are those of the profile.
+    """
 
     epoch: int
     mark: str
@@ -88,6 +92,8 @@ class Contested(msgspec.Struct, gc=False, array_like=True):
     expecting: list[str]
     refused: list[Bid]
     spare: list[tuple[str, str, int, int]]
+    acts: list[Act] = []
+    known_acts: list[Act] = []
 
 
 class Root(msgspec.Struct, gc=False, array_like=True, tag=1):

@@ -11,13 +11,14 @@ from typing import Final
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import CodecError, Reason
 from streams.core.actor import Actor, Actors, Profile, Store
+from streams.core.acts import pass_on
 from streams.core.arrivals import Arrival, Arrivals, Forwarded
 from streams.core.clock import Clocks
 from streams.core.control import CONTROL, Control
 from streams.core.effects import Dead, Effects
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
-from streams.core.messages import Cause, Clock, Message, Touch, decode, encode
+from streams.core.messages import Cause, Clock, Decree, Heed, Message, Reopen, Touch, decode, encode
 from streams.core.outputs import Output, action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
 from streams.core.rules import Rules
@@ -186,11 +187,13 @@ class Step:
     def _receive_act(self, record: Record) -> None:
         """A record of the control topic."""
         try:
-            self._control.read(record.value, record.timestamp)
+            act = self._control.read(record.value, record.timestamp)
         except CodecError as error:
             self._effects.dead.append(Dead(record, error.reason, error.detail))
             return
         self._count("acts")
+        self._identity.acts.receive(act)
+        self._deliver_local()
 
     def _receive_message(self, record: Record) -> None:
         """A record of the inbox."""
@@ -215,6 +218,8 @@ class Step:
                 self._clocks.hear(message.sender, message.rounds)
             case Touch():
                 raise AssertionError("a task forwards no touchpoint to itself")
+            case Decree() | Heed() | Reopen():
+                self._identity.acts.handle(message)
             case _:
                 self._identity.handle(message)
 
@@ -229,8 +234,7 @@ class Step:
                 if self._identifiers.partition(identifier) != self._partition:
                     break
                 actor = self._identity.actor(identifier, _cause(touchpoint, identifier))
-            if actor.mark and identifier == through and arrival.skipped + 1 < len(touchpoint.identifiers):
-                arrival.skipped += 1
+            if (actor.mark or actor.acts) and identifier == through and pass_on(actor, arrival):
                 identifier = through = touchpoint.identifiers[arrival.skipped]
                 continue
             if actor.profile is None:

@@ -54,12 +54,14 @@ def is_recovered(episode: Episode, rules: Rules = DEFAULT) -> bool:
 def expected_as_of(
     touchpoints: Iterable[Touchpoint], clock_ms: int, rules: Rules = DEFAULT, acts: Iterable[Act] = ()
 ) -> tuple[Action, ...]:
-    """Actions that may be decided at `clock_ms`: due by then, judged by what had arrived by then alone."""
+    """Actions that may be decided at `clock_ms`: due by then, judged by the touchpoints that had arrived by then alone.
+
+    And by these acts.
+    """
     known = [t for t in touchpoints if arrived_ms(t, rules) <= clock_ms]
-    done = [act for act in acts if act.arrival_ms <= clock_ms]
     return tuple(
         action
-        for person in persons_of(known, rules, done)
+        for person in persons_of(known, rules, acts)
         for action in actions_of(episodes_of(on_time(person, rules), rules), rules)
         if action.due_ms + rules.timer_lateness_ms <= clock_ms
     )

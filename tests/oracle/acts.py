@@ -52,8 +52,12 @@ def is_blocked(identifier: str, at_ms: int, acts: Sequence[Act]) -> bool:
 
 def is_parted(one: str, other: str, at_ms: int, acts: Sequence[Act]) -> bool:
     """Whether a link of that moment does not count: a later split or block, or one that holds, is between the two."""
-    if is_blocked(one, at_ms, acts) or is_blocked(other, at_ms, acts):
-        return True
+    is_nobodys = is_blocked(one, at_ms, acts) or is_blocked(other, at_ms, acts)
+    return is_nobodys or is_taken_back(one, other, at_ms, acts)
+
+
+def is_taken_back(one: str, other: str, at_ms: int, acts: Sequence[Act]) -> bool:
+    """Whether a later split or block is between the two."""
     return any(
         act.acted_ms > at_ms
         and (
@@ -86,10 +90,17 @@ def links_of(acts: Sequence[Act]) -> list[tuple[str, str, Act]]:
 def accounts(acts: Sequence[Act], rules: Rules) -> dict[str, str]:
     """One for several: identifiers of a type of which a person has at most one, that acts made names of it."""
     graph: nx.Graph[str] = nx.Graph()
-    for one, other, act in links_of(acts):
-        type_ = one.partition(":")[0]
-        if act.kind in JOINING and other.partition(":")[0] == type_ and rules.limits.get(type_) == 1:
-            graph.add_edge(one, other)
+    for act in acts:
+        into = act.into or ""
+        type_ = into.partition(":")[0]
+        for name in act.identifiers:
+            is_one_type = act.kind in JOINING and name.partition(":")[0] == type_
+            if (
+                is_one_type
+                and rules.limits.get(type_) == 1
+                and not is_taken_back(into, name, act.acted_ms, acts)
+            ):
+                graph.add_edge(into, name)
     return {name: min(names) for names in nx.connected_components(graph) for name in names}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from tests.oracle.acts import Act
+from tests.oracle.acts import JOINING, Act
 from tests.oracle.rules import CHANNELS, DEFAULT, HOUR_MS, MINUTE_MS, SECOND_MS, Rules
 from tests.oracle.touchpoints import Item, Touchpoint, arrived_ms, is_late, occurred_ms
 
@@ -85,7 +85,31 @@ def world(seed: int) -> World:
         originals.append(_touchpoint(rng, f"m{n}", clocks_ms[who], identifiers=people[who], rules=rules))
     copies = [_copy(rng, rng.choice(originals)) for _ in range(rng.choice([0, 0, 1, 1 + size // 5]))]
     fed = sorted([*originals, *copies], key=lambda t: t.arrival_ms)
-    return World(seed, tuple(fed), _ticks_ms(rng, fed), rules)
+    return World(seed, tuple(fed), _ticks_ms(rng, fed), rules, _acts(seed, fed))
+
+
+def _acts(seed: int, fed: Sequence[Touchpoint]) -> tuple[Act, ...]:
+    """In a third of the worlds, one to three acts about identifiers that are seen, some of them twice.
+
+    Those that part people come when they are done, so that what was seen later comes later; others come at any time.
+    """
+    rng = Random(f"acts {seed}")
+    known = [
+        f"{type_}:{value}" for t in fed for type_, value in t.identifiers.items() if value not in BLOCKED
+    ]
+    if rng.random() < 0.67 or len(set(known)) < 2:
+        return ()
+    acts = []
+    for n in range(rng.choice([1, 1, 2, 3])):
+        kind = rng.choice(["merge", "merge", "alias", "split", "split", "block", "allow"])
+        names = tuple(dict.fromkeys(rng.choices(known, k=rng.choice([1, 1, 2]))))
+        acted_ms = rng.choice(fed).occurred_ms + rng.choice([-MINUTE_MS, 0, 1, HOUR_MS])
+        after_ms = rng.choice([0, 0, HOUR_MS, 5 * HOUR_MS]) if kind in JOINING else 0
+        into = rng.choice(known) if kind in JOINING else None
+        acts.append(Act(f"a{n}", kind, names, acted_ms, acted_ms + after_ms, into))
+    if rng.random() < 0.2:
+        acts.append(replace(acts[0], arrival_ms=acts[0].arrival_ms + MINUTE_MS))
+    return tuple(acts)
 
 
 def _limits(seed: int) -> dict[str, Any]:
