@@ -2,7 +2,8 @@
 
 Owns that way and its effects; what a set of acts means is in `decided`, how people are joined and come apart in
 `identity` and `contests`. Every identifier keeps the acts that name it, and a profile those of its members, so an act
-that is heard of again changes nothing, and touchpoints and acts may come in any order:
+that is heard of again changes nothing, and touchpoints and acts may come in any order (one that does no more than link
+is not kept: the link is, and if the act comes twice it is told twice):
 
 - A link by an act is better than any that a touchpoint shows, and may be refused for a limit like any other.
 - A link that an act has parted does not count, whenever it arrives. What was left out or refused for it is asked again,
@@ -15,20 +16,33 @@ through an identifier stays with it if only later a block becomes known that was
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from streams.core import left_out
-from streams.core.actor import Actor, Actors, Profile, profile_id_of
+from streams.core.actor import Actor, Actors, Profile
 from streams.core.arrivals import Arrival
 from streams.core.belongings import ALLOWED, BLOCKED, LINKED, SPLIT_OFF, Belonging
 from streams.core.contests import Contests
-from streams.core.control import ALLOW, BLOCK, SPLIT
-from streams.core.decided import cause_of, epoch_of, is_blocked, joined, last_said, linked_by, parting
+from streams.core.control import ALIAS, ALLOW, BLOCK, MERGE, SPLIT
+from streams.core.decided import (
+    cause_of,
+    epoch_of,
+    is_blocked,
+    is_kept,
+    joined,
+    last_said,
+    linked_by,
+    parting,
+)
 from streams.core.limits import Limits
 from streams.core.messages import Act, Bid, Cause, Decree, ForActs, Heed, Link, Message, Reopen, Repoint
 from streams.core.profile import Profiles
-from streams.core.shapes import NEVER, NO_TIMER
+from streams.core.shapes import NO_TIMER
+
+_TAKEN: Final = {MERGE: LINKED, ALIAS: LINKED, BLOCK: BLOCKED, ALLOW: ALLOWED}
+"""What is said of an act when it is taken; of a split, that the identifiers have left."""
 
 
 def pass_on(actor: Actor, arrival: Arrival) -> bool:
@@ -106,11 +120,11 @@ class Acts:
         acts = joined(actor.acts, (act,))
         if acts is actor.acts:
             return
-        self._actors.touch(actor)
-        actor.acts = acts
+        if is_kept(act, self._limits):
+            self._actors.touch(actor)
+            actor.acts = acts
         if act.kind in (BLOCK, ALLOW):
             self._mark(actor)
-        self._say(actor, act)
         self._send(Heed(actor.root, actor.identifier, [act]))
         one, others = linked_by(act)
         if one == actor.identifier:
@@ -129,18 +143,6 @@ class Acts:
         for _, claimant in rivals:
             self._send(Reopen(claimant, actor.identifier))
 
-    def _say(self, actor: Actor, act: Act) -> None:
-        """That the act was taken; what comes of it is said where it happens."""
-        if act.kind == SPLIT or actor.identifier == act.into:
-            return
-        kind = LINKED
-        if act.kind in (BLOCK, ALLOW):
-            kind = BLOCKED if act.kind == BLOCK else ALLOWED
-        profile_id = actor.profile_id if actor.profile is not None else profile_id_of(actor.root, 0)
-        through = act.into or actor.identifier
-        said = Belonging(actor, profile_id, actor.root, kind, cause_of(act, through), rule=act.kind)
-        self._contests.belongings.append(said)
-
     # -- their roots
 
     def _on_heed(self, actor: Actor, profile: Profile, message: Heed) -> None:
@@ -153,15 +155,26 @@ class Acts:
         if profile.proposal or profile.expecting:
             profile.waiting.append(message)
             return
-        acts = joined(profile.acts, message.acts)
+        acts = joined(profile.acts, [act for act in message.acts if is_kept(act, self._limits)])
         is_new = acts is not profile.acts
         profile.acts = acts
-        # Until the clock has passed them, not everything is known that was in Kafka by then.
-        profile.arrived_ms = max(profile.arrived_ms, *[act.arrived_ms for act in message.acts], NEVER)
+        for act in message.acts:
+            # Until the clock has passed it, not everything is known that was in Kafka by then.
+            profile.arrived_ms = max(profile.arrived_ms, act.arrived_ms)
+            self._say(actor, message.identifier, act)
         is_parted = self._part(actor, profile)
         self._rename(actor, profile)
         if is_new or is_parted:
             self._ask_again(actor, profile)
+
+    def _say(self, actor: Actor, identifier: str, act: Act) -> None:
+        """That an act about a member was taken; what comes of it is said where it happens."""
+        kind = _TAKEN.get(act.kind)
+        if kind is not None and identifier != act.into:
+            cause, name = cause_of(act, act.into or identifier), actor.identifier
+            self._contests.belongings.append(
+                Belonging(actor, actor.profile_id, name, kind, cause, identifier=identifier, rule=act.kind)
+            )
 
     def _part(self, actor: Actor, profile: Profile) -> bool:
         """Cut the links that do not count any more, the lowest first, so that no part has one; True if one had."""

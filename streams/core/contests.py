@@ -265,14 +265,8 @@ class Contests:
                 self._send(held)
 
     def wait(self, profile: Profile, link: Link) -> None:
-        """Keep a link until it can be looked at; of the same two identifiers the best."""
-        weight = self._weight(link.identifier, link.cause)
-        for held in profile.waiting:
-            if isinstance(held, Link) and held.identifier == link.identifier:
-                is_same = held.cause.through == link.cause.through
-                if is_same and self._weight(held.identifier, held.cause) <= weight:
-                    return
-        profile.waiting.append(link)
+        """Keep a link until it can be looked at."""
+        left_out.wait(profile, link, self._limits)
 
     def turn_down(self, actor: Actor, bid: Bid) -> None:
         """Nobody can have an identifier that is nobody's, or by a link that an act has parted."""

@@ -88,6 +88,14 @@ def accounts(acts: Sequence[Act], limits: Limits) -> dict[str, str]:
     return found
 
 
+def is_kept(act: Act, limits: Limits) -> bool:
+    """False of an act that does no more than link."""
+    if act.kind not in JOINING:
+        return True
+    kind = kind_of(act.into)
+    return limits.is_unique(kind) and any(kind_of(name) == kind for name in act.identifiers)
+
+
 def cause_of(act: Act, through: str) -> Cause:
     """An act as the cause of a link or a decision."""
     return Cause(act.act_id, act.acted_ms, act.digest, through, act.kind, act.by, act.reason)

@@ -1,4 +1,5 @@
-"""Links of a person that do not count: refused ones, so that they are not asked for again and again, and spare ones.
+"""Links of a person that do not count: refused ones, so that they are not asked for again and again, spare ones, and
+those that wait.
 
 Owns what is remembered of them, and how much; must not know why a link was left out.
 """
@@ -64,6 +65,25 @@ def spare(profile: Profile, one: str, other: str, at_ms: int, digest: int) -> No
         profile.spare.append((one, other, at_ms, digest))
 
 
+def wait(profile: Profile, link: Link, limits: Limits) -> None:
+    """Keep a link until it can be looked at: of the same two identifiers the best, and the latest if acts part that."""
+    best = latest = link
+    weight = _weight(link, limits)
+    for held in profile.waiting:
+        if isinstance(held, Link) and _is_of_same(held, link):
+            if _weight(held, limits) <= weight:
+                best, weight = held, _weight(held, limits)
+            if held.cause.occurred_ms >= latest.cause.occurred_ms:
+                latest = held
+    if link is best or link is latest:
+        profile.waiting = [
+            held
+            for held in profile.waiting
+            if held is best or held is latest or not isinstance(held, Link) or not _is_of_same(held, link)
+        ]
+        profile.waiting.append(link)
+
+
 def take_spare(profile: Profile) -> list[Link]:
     """All spare links, to be looked at again; they are kept no longer."""
     spare, profile.spare = profile.spare, []
@@ -87,6 +107,14 @@ def take_lost(profile: Profile, limits: Limits) -> list[Link]:
             at_ms = limits.time_of(weight, through, identifier)
             links.append(Link(through, identifier, Cause("", at_ms, weight[1], through)))
     return links
+
+
+def _is_of_same(held: Link, link: Link) -> bool:
+    return held.identifier == link.identifier and held.cause.through == link.cause.through
+
+
+def _weight(link: Link, limits: Limits) -> Weight:
+    return limits.weight(link.cause.through, link.identifier, link.cause.occurred_ms, link.cause.digest)
 
 
 def _pair(identifier: str, cause: Cause) -> str:

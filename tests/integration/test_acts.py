@@ -65,7 +65,7 @@ def test_an_operators_acts_land_with_who_and_why(tmp_path: Path) -> None:
             "GROUP BY ALL HAVING identifier = 'device_id:tablet'"
         )
         assert splits == ("device_id:tablet", "ann", "ticket 7", "split", 1)
-        people = dict(running.query("SELECT message_id, profile_id FROM current_touchpoints"))
+        people: dict[str, str] = dict(running.query("SELECT message_id, profile_id FROM current_touchpoints"))
         assert people == {
             "m1": today["user_id:1"],
             "m2": today["user_id:1"],
