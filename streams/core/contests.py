@@ -270,7 +270,8 @@ class Contests:
 
     def turn_down(self, actor: Actor, bid: Bid) -> None:
         """Nobody can have an identifier that is nobody's, or by a link that an act has parted."""
-        if actor.mark and actor.acts and len(actor.rivals) < _MOST_RIVALS:
+        if actor.mark and len(actor.rivals) < _MOST_RIVALS:
+            # Whom to tell if it is somebody's again.
             actor.rivals.append((bid.cause.occurred_ms, bid.claimant))
             self._actors.touch(actor)
         kind = "" if actor.mark else PARTED

@@ -17,9 +17,9 @@ JOINING: Final = (MERGE, ALIAS)
 
 def joined(acts: list[Act], more: Iterable[Act]) -> list[Act]:
     """Both, each act once, the earliest first."""
-    known = {act.act_id: act for act in acts}
-    fresh = [act for act in more if act.act_id not in known]
-    return sorted([*acts, *fresh], key=_position) if fresh else acts
+    known = {act.act_id for act in acts}
+    fresh = {act.act_id: act for act in more if act.act_id not in known}
+    return sorted([*acts, *fresh.values()], key=_position) if fresh else acts
 
 
 def last_said(acts: Sequence[Act], identifier: str, at_ms: int) -> Act | None:

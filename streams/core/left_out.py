@@ -19,8 +19,9 @@ ASK_AGAIN_MS: Final = 24 * HOUR_MS
 
 
 def is_refused(profile: Profile, identifier: str, cause: Cause, weight: Weight) -> bool:
-    """True if this link, or a better one between the same two, was refused lately, or the identifier is nobody's."""
-    if identifier in profile.lost:
+    """True if this link, or a better one between the same two, was refused lately, or the identifier was nobody's."""
+    nobodys = profile.lost.get(identifier)
+    if nobodys is not None and cause.digest >= 0 and abs(weight[0] - nobodys[0]) < ASK_AGAIN_MS:
         return True
     known = profile.lost.get(_pair(identifier, cause))
     return known is not None and known <= weight and weight[0] - known[0] < ASK_AGAIN_MS

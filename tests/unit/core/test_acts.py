@@ -149,13 +149,32 @@ def test_the_name_of_a_person_can_be_split_off() -> None:
     assert ("user_id:dad", "split", "ann", "ticket 7") in said(task, "split")
 
 
+def test_who_is_alone_is_somebody_else_after_a_split() -> None:
+    """All that is remembered of it is said under the new id."""
+    task = fed([added("m1", MINUTE_MS, user_id="dad")])
+    task.tick(40 * MINUTE_MS)
+    former = owners(task)["user_id:dad"]
+    task.take(done("split", "user_id:dad", 50))
+    assert owners(task)["user_id:dad"] != former
+    for topic, name in (("sessions", "session_id"), ("carts", "episode_id"), ("actions", "action_id")):
+        assert {row["profile_id"] for row in task.latest(topic, name)} == {owners(task)["user_id:dad"]}
+
+
+def test_who_leaves_with_the_name_of_a_person_follows_it() -> None:
+    """The tablet goes with dad, as it was seen with him, under his new id."""
+    task = fed([*TABLET, done("split", "user_id:dad device_id:tablet", 9)])
+    assert groups(task) == persons("user_id:dad device_id:tablet", "email:d@x.y")
+    assert not {*owners(fed(TABLET)).values()} & {owners(task)["user_id:dad"]}
+
+
 def test_what_is_seen_together_after_a_split_links_anew() -> None:
-    """And what was seen before does not, whenever it arrives."""
+    """And what was seen before does not, whenever it arrives, whoever it was seen with."""
     task = fed([*TABLET, done("split", "device_id:tablet", 9)])
     task.take(seen("late", 5, user_id="dad", device_id="tablet"))
-    assert groups(task) == persons("user_id:dad email:d@x.y", "device_id:tablet")
+    task.take(seen("later", 6, user_id="mum", device_id="tablet"))
+    assert groups(task) == persons("user_id:dad email:d@x.y", "device_id:tablet", "user_id:mum")
     task.take(seen("again", 9, user_id="dad", device_id="tablet"))
-    assert groups(task) == persons("user_id:dad email:d@x.y device_id:tablet")
+    assert groups(task) == persons("user_id:dad email:d@x.y device_id:tablet", "user_id:mum")
 
 
 def test_split_twice_is_never_the_same_person() -> None:
@@ -245,17 +264,26 @@ def test_an_allow_takes_back_that_an_identifier_was_found_to_be_shared() -> None
     assert len(said(task, "shared")) == 1
 
 
+def test_who_was_turned_down_asks_again_after_a_day() -> None:
+    """Of more customers than a kiosk remembers, those it has not told that it is allowed find out by themselves."""
+    task = fed([done("block", "device_id:kiosk", 0), *kiosk(80), done("allow", "device_id:kiosk", 90)])
+    task.take(seen("soon", 100, user_id="c80", device_id="kiosk"))
+    assert frozenset({"user_id:c80"}) in groups(task)
+    task.take(seen("later", 100 + 24 * 60, user_id="c80", device_id="kiosk"))
+    assert frozenset({"user_id:c80", "device_id:kiosk"}) in groups(task)
+
+
 def test_an_act_is_done_once() -> None:
-    """The same id again, with whatever else changes nothing and says nothing."""
-    split = done("split", "device_id:tablet", 9)
-    task = fed([*TABLET, split])
+    """The same id again changes nothing and says nothing."""
+    acts = [done("split", "device_id:tablet", 9), done("block", "phone:p", 9)]
+    task = fed([*TABLET, *acts])
     task.take(seen("again", 10, user_id="dad", device_id="tablet"))
     before = len(task.said["identities"])
-    task.take(split, split)
+    task.take(*acts, *acts)
     task.restart()
-    task.take(split)
+    task.take(*acts)
     assert len(task.said["identities"]) == before
-    assert groups(task) == persons("user_id:dad email:d@x.y device_id:tablet")
+    assert groups(task) == persons("user_id:dad email:d@x.y device_id:tablet", "phone:p")
 
 
 def test_links_left_out_for_better_ones_count_when_those_do_not() -> None:
@@ -275,6 +303,9 @@ def test_what_was_refused_for_an_account_is_asked_again_without_it() -> None:
     records = [seen("m1", 1, user_id="1", device_id="d"), seen("m2", 2, user_id="2", device_id="d")]
     task = fed([*records, done("block", "user_id:1", 9)])
     assert groups(task) == persons("user_id:1", "user_id:2 device_id:d")
+    cards = [seen("m1", 1, user_id="1", loyalty_id="1"), seen("m2", 2, user_id="1", loyalty_id="2")]
+    task = fed([*cards, done("block", "loyalty_id:1", 9)])
+    assert groups(task) == persons("user_id:1 loyalty_id:2", "loyalty_id:1")
 
 
 def cart_days() -> Sequence[FakeRecord]:
