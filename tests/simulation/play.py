@@ -10,7 +10,7 @@ from tests.oracle.acts import JOINING, Act
 from tests.oracle.compare import Differences, answer, differences
 from tests.oracle.persons import on_time, persons_of
 from tests.oracle.rules import Rules as OracleRules
-from tests.oracle.touchpoints import Touchpoint, arrived_ms, occurred_ms, usable_identifiers
+from tests.oracle.touchpoints import Touchpoint, arrived_ms, is_late, occurred_ms, usable_identifiers
 from tests.oracle.worlds import Tick, World, shuffled, world
 from tests.simulation.cluster import Cluster, Commits, Faults
 from tests.simulation.feed import Feed
@@ -76,9 +76,14 @@ def play(played: World, setting: Setting, *, seed: int) -> Differences:
 def has_belated_link(played: World) -> bool:
     """Whether people with a past turn out to be one when some of it is older than a profile remembers (72 h).
 
-    The rules know no such limit and would rewrite that past; the pipeline has let go of it.
+    Or one who is parted by an act is. The rules know no such limit and would rewrite that past; the pipeline has let go
+    of it.
     """
     rules = played.rules
+    parted_ms = max((act.arrival_ms for act in played.acts if act.kind not in JOINING), default=0)
+    on_time_ms = [occurred_ms(t, rules) for t in played.touchpoints if not is_late(t, rules)]
+    if min(on_time_ms, default=parted_ms) + rules.late_after_ms < parted_ms:
+        return True
     last_ms = max((arrived_ms(t, rules) for t in played.touchpoints), default=0)
     for person in persons_of(played.touchpoints, rules, played.acts):
         copies = [
