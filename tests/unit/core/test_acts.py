@@ -172,6 +172,7 @@ def test_what_is_seen_together_after_a_split_links_anew() -> None:
     task = fed([*TABLET, done("split", "device_id:tablet", 9)])
     task.take(seen("late", 5, user_id="dad", device_id="tablet"))
     task.take(seen("later", 6, user_id="mum", device_id="tablet"))
+    assert "device_id:tablet" not in [row[0] for row in said(task, "merged")]
     assert groups(task) == persons("user_id:dad email:d@x.y", "device_id:tablet", "user_id:mum")
     task.take(seen("again", 9, user_id="dad", device_id="tablet"))
     assert groups(task) == persons("user_id:dad email:d@x.y device_id:tablet", "user_id:mum")
