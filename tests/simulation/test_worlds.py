@@ -54,6 +54,7 @@ ONCE = {
     11: "an identifier that was a root again waited for a timer that had gone while it was an alias",
     262: "a link that was no better than those there were had been forgotten when an act parted the better ones",
     469: "what came of an act was decided on before the clock had passed the act",
+    779: "a link that an act had parted while its claim was under way came with the profile that it brought",
     2_916: "an identifier claimed by a root that was split off meanwhile followed it under its former id",
     2_987: "a claim was answered after its link had been parted",
     4_923: "of two links that waited the better one was kept, which an act had parted",
