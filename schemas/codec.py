@@ -51,6 +51,7 @@ __all__ = [
     "check_own",
     "check_rest",
     "decode",
+    "decode_as",
     "encode",
     "encode_touchpoint",
     "frame",
@@ -97,6 +98,18 @@ def decode(value: bytes | None, catalog: Catalog | None = None) -> tuple[str, di
     schema_id, body = unframe(value)
     record = _read_whole(body, _plain(catalog, schema_id), None)
     return catalog.subject(schema_id), record
+
+
+def decode_as(subject: str, value: bytes | None, catalog: Catalog) -> dict[str, Any]:
+    """The whole record of a value of any schema the catalog knows for the subject, in its current schema.
+
+    Raises CodecError, also for a record of another subject.
+    """
+    schema_id, body = unframe(value)
+    found = catalog.subject(schema_id)
+    if found != subject:
+        raise wrong_type(f"a record of {found} where one of {subject} belongs")
+    return _read_whole(body, _plain(catalog, schema_id), _plain(catalog, catalog.id_of(subject)))
 
 
 def as_current(value: bytes, catalog: Catalog) -> bytes:

@@ -70,7 +70,7 @@ class Kafka(Section):
         default=7,
         ge=1,
         le=3_650,
-        description="How long every topic keeps its records; dead letters 30 days or more, the changelog for ever.",
+        description="How long every topic keeps its records; dead letters 30 days or more, changelog, acts for ever.",
     )
     max_record_bytes: int = Field(
         default=983_040,

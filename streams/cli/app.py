@@ -28,6 +28,7 @@ COMMANDS = (
     "simulate",
     "query",
     "explain",
+    "identity",
     "topics",
     "warehouse",
     "schemas",

@@ -12,7 +12,7 @@ from streams.core.carts import Episode
 from streams.core.journal import Journal
 from streams.core.limits import Weight, counts_of, kind_of
 from streams.core.links import PART, Links
-from streams.core.messages import Accept, Bid, Waiting
+from streams.core.messages import Accept, Act, Bid, Waiting
 from streams.core.rules import Rules
 from streams.core.sessions import Session, content_uuid
 from streams.core.shapes import NEVER, Action, Arriving, CartEntry
@@ -34,22 +34,22 @@ class Profile:
     `members` keep their places, so one that has left leaves "" behind. `reserved` are claims without an answer yet, by
     identifier; `lost` what is not to be claimed again, and the weight of the link that was refused; `refused` whose
     claims were refused here; `spare` links (two members, epoch ms, digest) left out of the tree; `expecting` whose
-    state is on its way here. `name` is the lowest of the members, `epochs` how often members were split off, where they
-    were. `via` tells of members that follow another member, a former root, instead of the root: by place, its place.
-    `proposed_size` is how many members there were when the proposal was made. A profile of many moves in pieces:
-    `accepted` says by whom, `arriving` what of which child is on its way here.
+    state is on its way here; `acts` name members, or did when the profile heard of them. `name` is the lowest of the
+    members, `epoch` how often it was split off. `via` tells of members that follow another member, a former root,
+    instead of the root: by place, its place. `proposed_size` is how many members there were when the proposal was made.
+    A profile of many moves in pieces: `accepted` says by whom, `arriving` what of which child is on its way here.
     """
 
     __slots__ = (
-        "accepted", "actions", "arrived_ms", "arriving", "episodes", "epochs", "expecting", "found_ms", "last_digest",
-        "last_ms", "late", "links", "lost", "members", "merged_ms", "name", "proposal", "proposed_size", "refused",
-        "reserved", "revision", "sessions", "shelf", "spare", "via", "waiting",
+        "accepted", "actions", "acts", "arrived_ms", "arriving", "episodes", "epoch", "expecting", "found_ms",
+        "last_digest", "last_ms", "late", "links", "lost", "members", "merged_ms", "name", "proposal",
+        "proposed_size", "refused", "reserved", "revision", "sessions", "shelf", "spare", "via", "waiting",
     )  # fmt: skip
 
     def __init__(self, members: list[str]) -> None:
         self.members = members
         self.name = members[0] if members else ""
-        self.epochs: dict[str, int] = {}
+        self.epoch = 0
         self.via: dict[int, int] = {}
         self.links = Links()
         self.reserved: dict[str, Bid] = {}
@@ -57,6 +57,7 @@ class Profile:
         self.refused: list[Bid] = []
         self.spare: list[tuple[str, str, int, int]] = []
         self.expecting: list[str] = []
+        self.acts: list[Act] = []
         self.revision = 0
         self.last_ms = NEVER
         self.last_digest = 0
@@ -91,14 +92,15 @@ class Actor:
 
     A root has its journal and its cart entries, in event-time order, beside the profile; while it is unsettled, these
     are ahead of its sessions and carts. `timer_ms` is its entry among the timers, None if that is not known.
-    `generation` numbers the pointers to it, `epoch` how often an operator made it a root of its own; `mark`
-    says why it identifies nobody, `rivals` who has claimed it in vain (when the touchpoint occurred, claimant).
+    `generation` numbers the pointers to it, `epoch` how often an operator split it off; `mark` says why it identifies
+    nobody, `rivals` who has claimed it in vain (when the touchpoint occurred, claimant), `acts` are those that name it.
     """
 
     __slots__ = (
         "_counts",
         "_last_revision",
         "_profile_id",
+        "acts",
         "carts",
         "epoch",
         "generation",
@@ -136,6 +138,7 @@ class Actor:
         self.epoch = 0
         self.mark = ""
         self.rivals: list[tuple[int, str]] = []
+        self.acts: list[Act] = []
         self.index = _NO_MEMBERS
         if profile is not None:
             self.index = {member: i for i, member in enumerate(profile.members) if member}
@@ -152,14 +155,14 @@ class Actor:
             profile = self.profile
             if profile is None:
                 return self.own_id
-            self._profile_id = profile_id_of(profile.name, profile.epochs.get(profile.name, 0))
+            self._profile_id = profile_id_of(profile.name, profile.epoch)
         return self._profile_id
 
-    def rename(self, name: str) -> None:
-        """Another member is the lowest now."""
+    def rename(self, name: str, epoch: int) -> None:
+        """Another member is the lowest now, or it has been split off."""
         profile = self.profile
         assert profile is not None
-        profile.name, self._profile_id = name, ""
+        profile.name, profile.epoch, self._profile_id = name, epoch, ""
         for session in profile.sessions:
             session.owner = b""
 
@@ -211,6 +214,8 @@ class Actor:
         """Hand everything over: only the pointer stays."""
         self._last_revision, self._profile_id = self.revision, self.profile_id
         assert self.profile is not None
+        # Its entry comes up and goes while it is an alias: were it a root again, it would wait for it in vain.
+        self.timer_ms = None
         self.profile.sessions = []
         self.parts_left = (len(self.profile.members) - 1) // PART
         self.handed_over, self.profile, self.root = self.profile.shelf, None, root

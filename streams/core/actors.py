@@ -44,9 +44,8 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
         actor.handed_over = None
         roster.remove(actor.parts_left, key, changes)
     if profile is None:
-        changes.append(
-            (key, _encode(Alias(actor.root, actor.generation, actor.epoch, actor.mark, actor.rivals)))
-        )
+        alias = Alias(actor.root, actor.generation, actor.epoch, actor.mark, actor.rivals, actor.acts)
+        changes.append((key, _encode(alias)))
     else:
         assert profile.members[0] == actor.identifier, "the first member of a profile is its root"
         head = profile.shelf.write(profile.sessions, key, changes)
@@ -80,14 +79,15 @@ def _stored(actor: Actor, profile: Profile, sessions: list[SessionRow], journal:
 def _contested(actor: Actor, profile: Profile, via: dict[int, int]) -> Contested | None:
     has_any = (
         actor.epoch or actor.mark or actor.rivals or profile.reserved or profile.lost or profile.expecting
-        or profile.refused or profile.spare or profile.epochs or via or profile.accepted
-        or profile.arriving
+        or profile.refused or profile.spare or actor.acts or profile.acts or via
+        or profile.accepted or profile.arriving or profile.epoch
     )  # fmt: skip
     if not has_any:
         return None
     return Contested(
         actor.epoch, actor.mark, actor.rivals, list(profile.reserved.values()), profile.lost, profile.expecting,
-        profile.refused, profile.spare, profile.epochs, via, profile.accepted, profile.arriving,
+        profile.refused, profile.spare, actor.acts, profile.acts, via, profile.accepted, profile.arriving,
+        profile.epoch,
     )  # fmt: skip
 
 
@@ -123,12 +123,8 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
     head: Alias | Root = _decode_head(value)
     if isinstance(head, Alias):
         alias = Actor(identifier, head.root, None)
-        alias.generation, alias.epoch, alias.mark, alias.rivals = (
-            head.generation,
-            head.epoch,
-            head.mark,
-            head.rivals,
-        )
+        alias.generation, alias.epoch, alias.mark = head.generation, head.epoch, head.mark
+        alias.rivals, alias.acts = head.rivals, head.acts
         return alias
     via = {} if head.contested is None else head.contested.via
     profile = roster.read(identifier, head, via, parts.get)
@@ -154,7 +150,8 @@ def _contest(actor: Actor, profile: Profile, stored: Contested) -> None:
     actor.epoch, actor.mark, actor.rivals = stored.epoch, stored.mark, stored.rivals
     profile.reserved = {bid.identifier: bid for bid in stored.reserved}
     profile.lost, profile.expecting, profile.refused = stored.lost, stored.expecting, stored.refused
-    profile.spare, profile.epochs = stored.spare, stored.epochs
+    profile.spare, profile.epoch = stored.spare, stored.name_epoch
+    actor.acts, profile.acts = stored.acts, stored.known_acts
     profile.accepted, profile.arriving = stored.accepted, stored.arriving
 
 

@@ -48,6 +48,15 @@ class Arrival:
         self.message = message
         self.skipped = 0 if message is None else message.skipped
 
+    def forwarded_to(self, identifier: str) -> Touch:
+        """What brings it to the task of another actor: the bytes as they first came in, and where from."""
+        record = self.record if self.message is None else Forwarded(self.message)
+        value = record.value
+        assert value is not None, "a touchpoint without a value"
+        return Touch(
+            identifier, value, record.key, record.topic, record.partition, record.offset, record.timestamp, self.skipped
+        )  # fmt: skip
+
 
 class Arrivals:
     """What a batch brought, at most 262,144 touchpoints."""

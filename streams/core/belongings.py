@@ -15,6 +15,10 @@ REFUSED: Final = "refused"
 RELEASED: Final = "released"
 NAMED: Final = "named"
 SHARED: Final = "shared"
+SPLIT_OFF: Final = "split"
+BLOCKED: Final = "blocked"
+ALLOWED: Final = "allowed"
+LINKED: Final = "linked"
 SEEN_TOGETHER: Final = "seen together"
 
 
@@ -37,8 +41,6 @@ class Belonging:
         identifier: str = "",
         other_profile_id: str | None = None,
         rule: str = SEEN_TOGETHER,
-        decided_by: str | None = None,
-        reason: str | None = None,
     ) -> None:
         self.identifier = identifier or actor.identifier
         self.own_profile_id = actor.own_id
@@ -47,6 +49,6 @@ class Belonging:
         self.kind = kind
         self.cause = cause
         self.other_profile_id = other_profile_id
-        self.rule = rule
-        self.decided_by = decided_by
-        self.reason = reason
+        self.rule = cause.rule if cause.rule and rule == SEEN_TOGETHER else rule
+        self.decided_by = cause.by or None
+        self.reason = cause.reason or None

@@ -19,9 +19,11 @@ from streams.core import left_out
 from streams.core.actor import Actor, Profile, profile_id_of
 from streams.core.actors import Actors
 from streams.core.belongings import REFUSED, SHARED, Belonging
-from streams.core.limits import Limits, Weight, counts_of, kind_of
+from streams.core.decided import accounts, joined, last_said
+from streams.core.limits import Limits, Weight, counts_of, only_one
 from streams.core.messages import (
     UNSAID,
+    Act,
     Bid,
     Cause,
     Claimed,
@@ -38,7 +40,10 @@ from streams.core.messages import (
 from streams.core.partings import Partings
 from streams.core.profile import Profiles
 from streams.core.rules import Rules
+from streams.core.shapes import NO_TIMER
 
+PARTED: Final = "parted"
+"""Instead of a type: it is no limit that stands against a link, but an act."""
 _MOST_RIVALS: Final = 64
 
 
@@ -82,7 +87,7 @@ class Contests:
             left_out.refuse(profile, identifier, cause, self._weight(identifier, cause))
             self._refused(actor, identifier, kind, cause)
             return False
-        held = _only_one(actor.index, kind)
+        held = only_one(actor.index, kind)
         if held is None or profile.expecting:
             self.wait(profile, Link(actor.identifier, identifier, cause))
             return False
@@ -96,33 +101,31 @@ class Contests:
         self._tie(actor, identifier, cause)
         return False
 
-    def broken_by(self, actor: Actor, profile: Profile, more: Iterable[str]) -> str:
-        """The type of which a root would have too many with these, what is to come counted in; "" if of none."""
-        held = self._claimed(actor, profile)
-        fresh = [
-            identifier for identifier in more if identifier not in actor.index and identifier not in held
-        ]
-        return self._limits.broken_by(self._counts(actor, profile, held), counts_of(fresh))
+    def broken_by(
+        self,
+        actor: Actor,
+        profile: Profile,
+        more: Iterable[str],
+        acts: Sequence[Act] = (),
+        counts: Mapping[str, int] | None = None,
+    ) -> str:
+        """The type of which a root would have too many with these, what is to come counted in; "" if of none.
 
-    def broken_by_many(self, actor: Actor, profile: Profile, counts: Mapping[str, int], bid: Bid) -> str:
-        """The same of so many members of each type, which the bid links."""
-        held = self._claimed(actor, profile) - {bid.identifier}
-        return self._limits.broken_by(self._counts(actor, profile, held), counts)
-
-    def _claimed(self, actor: Actor, profile: Profile) -> set[str]:
-        return {identifier for identifier in profile.reserved if identifier not in actor.index}
-
-    def _counts(self, actor: Actor, profile: Profile, held: Iterable[str]) -> Mapping[str, int]:
-        """Members of each type, with what is claimed and what is on its way."""
-        coming = [counts_of(held)] if held else []
-        coming += [arriving.counts for arriving in profile.arriving.values()]
-        if not coming:
-            return actor.counts()
-        counts = dict(actor.counts())
-        for more in coming:
-            for kind, number in more.items():
-                counts[kind] = counts.get(kind, 0) + number
-        return counts
+        `acts` are those that somebody else knows of; `counts` are of still more identifiers, by type.
+        """
+        held: Iterable[str] = [name for name in profile.reserved if name not in actor.index]
+        if profile.acts or acts:
+            same = accounts(joined(profile.acts, acts), self._limits)
+            names = {same.get(name, name) for name in (*actor.index, *held)}
+            fresh = {same.get(name, name) for name in more} - names
+            mine: Mapping[str, int] = counts_of(names)
+        else:
+            fresh = {name for name in more if name not in actor.index and name not in profile.reserved}
+            mine = _added(actor.counts(), counts_of(held)) if held else actor.counts()
+        for arriving in profile.arriving.values():
+            mine = _added(mine, arriving.counts)
+        theirs: Mapping[str, int] = counts_of(fresh)
+        return self._limits.broken_by(mine, _added(theirs, counts) if counts else theirs)
 
     def worst(self, profile: Profile, path: Sequence[int]) -> tuple[int, Weight | None]:
         """The worst link of a path, by its child, and its weight; None if the path is empty."""
@@ -191,7 +194,7 @@ class Contests:
         if profile.proposal or profile.expecting:
             profile.waiting.append(message)
             return
-        held = _only_one(actor.index, message.kind)
+        held = only_one(actor.index, message.kind)
         if bid.cause.through not in actor.index or held is None:
             self._send(Retry(actor.identifier, bid))
             return
@@ -210,7 +213,7 @@ class Contests:
             # It has gone since the message was sent, and knows by now where it is.
             self._send(msgspec.structs.replace(message, to=bid.identifier))
             return
-        held = _only_one(actor.index, message.kind)
+        held = only_one(actor.index, message.kind)
         if bid.claimant in actor.index or held is None:
             self._send(Retry(bid.claimant, bid))
             return
@@ -237,14 +240,14 @@ class Contests:
             return
         self.settle_bid(profile, bid)
         if message.is_cut:
-            held = _only_one(actor.index, message.kind)
+            held = only_one(actor.index, message.kind)
             through = actor.index.get(bid.cause.through)
             if held is not None and through is not None:
                 worst, weight = self.worst(profile, profile.links.path(actor.index[held], through))
                 if weight is not None and message.beat is not None and weight > message.beat:
                     self._partings.cut(actor, profile, worst, bid.cause, message.rule)
             self._tie(actor, bid.identifier, bid.cause)
-        elif bid.cause.through in actor.index:
+        elif bid.cause.through in actor.index and message.kind != PARTED:
             weight = self._weight(bid.identifier, bid.cause)
             left_out.refuse(profile, bid.identifier, bid.cause, weight, is_nobodys=not message.kind)
         self.resume(profile)
@@ -265,18 +268,17 @@ class Contests:
                 self._send(held)
 
     def wait(self, profile: Profile, link: Link) -> None:
-        """Keep a link until it can be looked at; of the same two identifiers the best."""
-        weight = self._weight(link.identifier, link.cause)
-        for held in profile.waiting:
-            if isinstance(held, Link) and held.identifier == link.identifier:
-                is_same = held.cause.through == link.cause.through
-                if is_same and self._weight(held.identifier, held.cause) <= weight:
-                    return
-        profile.waiting.append(link)
+        """Keep a link until it can be looked at."""
+        left_out.wait(profile, link, self._limits)
 
     def turn_down(self, actor: Actor, bid: Bid) -> None:
-        """Nobody can have an identifier that is nobody's."""
-        self._send(Release(bid.claimant, bid, actor.identifier, actor.mark, False, "", None))
+        """Nobody can have an identifier that is nobody's, or by a link that an act has parted."""
+        if actor.mark and len(actor.rivals) < _MOST_RIVALS:
+            # Whom to tell if it is somebody's again.
+            actor.rivals.append((bid.cause.occurred_ms, bid.claimant))
+            self._actors.touch(actor)
+        kind = "" if actor.mark else PARTED
+        self._send(Release(bid.claimant, bid, actor.identifier, actor.mark or PARTED, False, kind, None))
 
     def _on_disown(self, actor: Actor, profile: Profile, message: Disown) -> None:
         """Links through an identifier that is nobody's link nobody."""
@@ -292,21 +294,19 @@ class Contests:
         if at > 0:
             self._partings.cut(actor, profile, at, message.cause, message.rule)
         # Links that were left out or refused because of better ones, which no longer count, may be the best now.
-        spare, profile.spare = profile.spare, []
-        for one, other, at_ms, digest in spare:
-            if message.identifier not in (one, other):
-                self._send(Link(one, other, Cause("", at_ms, digest, one)))
-        refused, profile.refused = profile.refused, []
-        for bid in refused:
-            if bid.identifier not in actor.index:
-                self._send(Retry(bid.claimant, bid))
-            else:
-                profile.refused.append(bid)
+        for link in left_out.take_spare(profile):
+            if message.identifier not in (link.to, link.identifier):
+                self._send(link)
+        for retry in left_out.take_refused(actor, profile):
+            self._send(retry)
 
     def _count_rival(self, actor: Actor, bid: Bid) -> None:
         """An identifier that many people claim, who cannot be one, says of nobody who it is."""
         rivals = actor.rivals
         if not self._shared_profiles or any(claimant == bid.claimant for _, claimant in rivals):
+            return
+        if last_said(actor.acts, actor.identifier, NO_TIMER) is not None:
+            # Somebody has decided whether it identifies.
             return
         rivals.append((bid.cause.occurred_ms, bid.claimant))
         rivals.sort()
@@ -333,17 +333,9 @@ class Contests:
         return self._limits.weight(cause.through, identifier, cause.occurred_ms, cause.digest)
 
     def _refused(self, actor: Actor, identifier: str, kind: str, cause: Cause) -> None:
-        self._partings.belongings.append(
-            Belonging(
-                actor,
-                actor.profile_id,
-                actor.identifier,
-                REFUSED,
-                cause,
-                identifier=identifier,
-                rule=self._limits.rule(kind),
-            )
-        )
+        name, rule = actor.identifier, self._limits.rule(kind)
+        said = Belonging(actor, actor.profile_id, name, REFUSED, cause, identifier=identifier, rule=rule)
+        self._partings.belongings.append(said)
 
 
 def is_nobodys(actor: Actor, bid: Bid) -> bool:
@@ -351,9 +343,6 @@ def is_nobodys(actor: Actor, bid: Bid) -> bool:
     return bool(actor.mark) and actor.identifier in (bid.identifier, bid.cause.through)
 
 
-def _only_one(members: Iterable[str], kind: str) -> str | None:
-    """The member of a type of which there is at most one."""
-    for member in members:
-        if kind_of(member) == kind:
-            return member
-    return None
+def _added(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    """Both together."""
+    return {kind: counts.get(kind, 0) + more.get(kind, 0) for kind in {**counts, **more}}

@@ -23,7 +23,7 @@ class Effects:
     """What a batch does: records by output topic (to the task's own partition), messages by inbox partition, state.
 
     `counts` are touchpoints, forwarded, duplicates, late, excess (of a profile with too many), clamped, messages,
-    fired, held and actions of this batch, and `blocked:<type>`, identifiers that identify nobody.
+    fired, held, actions and acts of this batch, and `blocked:<type>`, identifiers that identify nobody.
     """
 
     outputs: dict[str, Sequence[Output]] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from streams.core.actor import Actor, Profile, profile_id_of
 from streams.core.actors import Actors, load, whole
 from streams.core.belongings import MERGED, Belonging
 from streams.core.identifier import Identifiers
-from streams.core.limits import counts_of
+from streams.core.limits import Limits, counts_of, kind_of
 from streams.core.links import PENDING
 from streams.core.messages import (
     FOLLOWS_ROOT,
@@ -25,6 +25,7 @@ from streams.core.messages import (
     Bid,
     Cause,
     Disown,
+    Heed,
     Hold,
     Link,
     Message,
@@ -48,6 +49,7 @@ class Handovers:
         identifiers: Identifiers,
         profiles: Profiles,
         partings: Partings,
+        limits: Limits,
         rules: Rules,
         *,
         send: Callable[[Message], None],
@@ -58,6 +60,7 @@ class Handovers:
         self._order = identifiers.order
         self._profiles = profiles
         self._partings = partings
+        self._limits = limits
         self._few = rules.few_members
         self._piece = rules.piece_members
         self._send = send
@@ -71,8 +74,11 @@ class Handovers:
         profile.proposal, profile.proposed_size = f"{profile.revision} {root}", size
         members, counts = list(actor.index), {}
         if len(profile.members) > self._piece:
-            members = [bid.identifier if bid.identifier in actor.index else bid.cause.through]
-            counts = actor.counts()
+            end = bid.identifier if bid.identifier in actor.index else bid.cause.through
+            is_unique = self._limits.is_unique
+            members = [name for name in actor.index if name == end or is_unique(kind_of(name))]
+            listed = counts_of(members)
+            counts = {kind: number - listed.get(kind, 0) for kind, number in actor.counts().items()}
         self._send(
             Propose(
                 root,
@@ -83,14 +89,18 @@ class Handovers:
                 profile.proposal,
                 actor.generation,
                 bid,
+                profile.acts,
                 counts,
             )
         )
 
-    def expect(self, actor: Actor, profile: Profile, message: Propose) -> None:
-        """Count what is to come as if it were here."""
+    def accept(self, actor: Actor, profile: Profile, message: Propose) -> None:
+        """Take a proposal, and count what is to come as if it were here."""
         if message.counts:
-            profile.arriving[message.child] = Arriving(-1, 0, 0, message.counts)
+            counts = dict(message.counts)
+            for kind, number in counts_of(message.members).items():
+                counts[kind] = counts.get(kind, 0) + number
+            profile.arriving[message.child] = Arriving(-1, 0, 0, counts)
         else:
             for member in message.members:
                 if member not in actor.index:
@@ -100,6 +110,17 @@ class Handovers:
             profile.reserved.setdefault(bid.identifier, bid)
         profile.expecting.append(message.child)
         actor.generation = max(actor.generation, message.generation + 1)
+        self._send(
+            Accept(
+                message.child,
+                actor.identifier,
+                profile.name,
+                profile.epoch,
+                message.proposal,
+                message.bid,
+                bool(message.counts),
+            )
+        )
 
     def on_accept(self, actor: Actor, profile: Profile, message: Accept) -> None:
         """Hand over, or begin to."""
@@ -159,7 +180,7 @@ class Handovers:
         for held in profile.waiting:
             if isinstance(held, Link):
                 self._send(Hold(held.identifier))
-            elif not isinstance(held, Disown):
+            elif not isinstance(held, Disown | Heed):
                 self._send(Hold(held.bid.identifier))
                 self._send(Hold(held.bid.claimant))
 
@@ -229,7 +250,7 @@ class Handovers:
         generation = actor.generation + 1
         root, bid = message.root, message.bid
         cause = bid.cause
-        name, epoch = profile.name, profile.epochs.get(profile.name, 0)
+        name, epoch = profile.name, profile.epoch
         if self._order(message.name) < self._order(name):
             name, epoch = message.name, message.epoch
         state = whole(actor, has_members=has_members)

@@ -18,6 +18,7 @@ import msgspec
 from streams.core import left_out
 from streams.core.actor import Actor, Profile, profile_id_of
 from streams.core.actors import Actors
+from streams.core.acts import Acts
 from streams.core.belongings import CREATED, MERGED, STITCHED, Belonging
 from streams.core.contests import Contests, is_nobodys
 from streams.core.handover import Handovers
@@ -36,6 +37,7 @@ from streams.core.messages import (
     Detach,
     ForActor,
     ForRoot,
+    Heed,
     Hold,
     Link,
     Message,
@@ -74,22 +76,22 @@ class Identity:
         self._actors = actors
         self._order = identifiers.order
         self._profiles = profiles
-        self._limits = Limits(rules)
+        self._limits = limits = Limits(rules)
         self._send = send
         self._partings = Partings(actors, identifiers, profiles, send=send, settle=settle)
-        self._contests = Contests(
-            actors, profiles, self._partings, self._limits, rules, send=send, tie=self.tie
-        )
+        self._contests = Contests(actors, profiles, self._partings, limits, rules, send=send, tie=self.tie)
         self._handovers = Handovers(
             actors,
             identifiers,
             profiles,
             self._partings,
+            limits,
             rules,
             send=send,
             send_later=send_later,
             settle=settle,
         )
+        self.acts = Acts(actors, profiles, self._partings, limits, send=send, settle=settle, find=self.actor)
 
     @property
     def belongings(self) -> list[Belonging]:
@@ -108,14 +110,12 @@ class Identity:
         """Take in what a touchpoint of a root shows: its identifiers but the `skipped` first are one person's."""
         identifiers = touchpoint.identifiers
         index = actor.index
-        if (
-            touchpoint.occurred_ms > profile.links.newest_ms
-            and not profile.expecting
-            and not self._limits.moving
-        ):
-            # No better link than those there are.
-            for identifier in identifiers:
-                if identifier not in index:
+        is_newest = touchpoint.occurred_ms > profile.links.newest_ms
+        if is_newest and not profile.expecting and not self._limits.moving:
+            # No better link than those there are, and none that is new.
+            at = index.get(identifiers[skipped])
+            for identifier in identifiers[skipped + 1 :]:
+                if at is None or not left_out.is_known(profile, at, index.get(identifier)):
                     break
             else:
                 return
@@ -130,9 +130,9 @@ class Identity:
         if through is None:
             self._send(Link(cause.through, identifier, cause))
             return
-        if actor.mark and cause.through == actor.identifier:
-            return
         profile = _profile(actor)
+        if self.acts.are_parted(actor, profile, identifier, cause):
+            return
         if identifier in actor.index:
             self._improve(actor, profile, identifier, cause)
         elif not self._contests.is_lost(profile, identifier, cause):
@@ -144,14 +144,13 @@ class Identity:
         links = profile.links
         if one == other:
             return
+        self._actors.touch(actor)
         if profile.expecting or profile.accepted is not None:
-            self._actors.touch(actor)
             self._contests.wait(profile, Link(actor.identifier, identifier, cause))
             return
         weight = self._limits.weight(cause.through, identifier, cause.occurred_ms, cause.digest)
         worst, worst_weight = self._contests.worst(profile, links.path(one, other))
         assert worst_weight is not None, "two members without a path between them"
-        self._actors.touch(actor)
         if weight >= worst_weight:
             if weight > worst_weight:
                 left_out.spare(profile, cause.through, identifier, cause.occurred_ms, cause.digest)
@@ -177,8 +176,7 @@ class Identity:
         # It may turn out to be somebody else's, with whom this profile is then one.
         self._profiles.hold(profile)
         name = profile.name
-        epoch = profile.epochs.get(name, 0)
-        self._send(Claim(identifier, bid, actor.generation, len(actor.index), name, epoch))
+        self._send(Claim(identifier, bid, actor.generation, len(actor.index), name, profile.epoch))
 
     def handle(self, message: ForActor) -> None:
         """Any message of the protocol but a touchpoint."""
@@ -235,12 +233,12 @@ class Identity:
             actor.generation = message.generation
             name, epoch = self._lower(message.to, 0, message.name, message.epoch)
             self._note(actor, profile_id_of(name, epoch), bid.claimant, STITCHED, bid.cause)
-            self._send(Claimed(bid.claimant, bid, 0))
+            self._send(Claimed(bid.claimant, bid))
             return
-        if actor.mark:
+        if actor.mark or self.acts.refuses(actor, bid):
             self._contests.turn_down(actor, bid)
         elif actor.root == bid.claimant and actor.profile is None:
-            self._send(Claimed(bid.claimant, bid, actor.epoch))
+            self._send(Claimed(bid.claimant, bid))
         else:
             union = Union(actor.root, bid.claimant, bid, message.size)
             if actor.profile is None:
@@ -259,16 +257,14 @@ class Identity:
         through = actor.index.get(bid.cause.through)
         if bid.identifier in actor.index:
             self.tie(actor, bid.identifier, bid.cause)
-        elif through is not None and not (actor.mark and through == 0):
+        elif through is not None and not self.acts.are_parted(actor, profile, bid.identifier, bid.cause):
             actor.add_member(bid.identifier)
             profile.links.append(through, bid.cause.occurred_ms, bid.cause.digest)
-            if message.epoch:
-                profile.epochs[bid.identifier] = message.epoch
             if bid.claimant != actor.identifier:
                 self._partings.repoint(actor, (bid.identifier,), bid.cause, MERGED)
             self._partings.name(actor, profile, bid.identifier, bid.cause)
         else:
-            # What it was seen with has left meanwhile: it follows as somebody new.
+            # What it was seen with has left meanwhile, or is parted from it: it is somebody new.
             self._partings.let_go(actor, bid)
         self._contests.resume(profile)
 
@@ -314,19 +310,10 @@ class Identity:
         kind = NO_LINK
         is_link = here in actor.index and there in message.members and not is_nobodys(actor, bid)
         if is_link and message.child not in actor.index:
-            reserved = [held.identifier for held in message.reserved]
-            kind = self._contests.broken_by(actor, profile, [*message.members, *reserved])
-            if not kind and message.counts:
-                kind = self._contests.broken_by_many(actor, profile, message.counts, bid)
+            more = [*message.members, *[held.identifier for held in message.reserved]]
+            kind = self._contests.broken_by(actor, profile, more, message.acts, message.counts)
             if not kind:
-                self._handovers.expect(actor, profile, message)
-                epoch = profile.epochs.get(profile.name, 0)
-                in_pieces = bool(message.counts)
-                self._send(
-                    Accept(
-                        message.child, actor.identifier, profile.name, epoch, message.proposal, bid, in_pieces
-                    )
-                )
+                self._handovers.accept(actor, profile, message)
                 return
         self._send(Refuse(message.child, actor.identifier, message.proposal, kind, bid))
 
@@ -351,6 +338,8 @@ class Identity:
 
     def _on_absorb(self, actor: Actor, profile: Profile, message: Absorb) -> None:
         if self._handovers.on_absorb(actor, profile, message):
+            if profile.acts:
+                self._send(Heed(actor.identifier, actor.identifier, []))
             self._contests.settle_bid(profile, message.bid)
             self._contests.resume(profile)
 

@@ -1,13 +1,14 @@
-"""Links of a person that do not count: refused ones, so that they are not asked for again and again, and spare ones.
+"""Links of a person that do not count: refused ones, so that they are not asked for again and again, spare ones, and
+those that wait.
 
 Owns what is remembered of them, and how much; must not know why a link was left out.
 """
 
 from typing import Final
 
-from streams.core.actor import Profile
-from streams.core.limits import Weight
-from streams.core.messages import Bid, Cause
+from streams.core.actor import Actor, Profile
+from streams.core.limits import Limits, Weight
+from streams.core.messages import Bid, Cause, Link, Retry
 from streams.core.rules import HOUR_MS
 
 MOST: Final = 500
@@ -18,8 +19,9 @@ ASK_AGAIN_MS: Final = 24 * HOUR_MS
 
 
 def is_refused(profile: Profile, identifier: str, cause: Cause, weight: Weight) -> bool:
-    """True if this link, or a better one between the same two, was refused lately, or the identifier is nobody's."""
-    if identifier in profile.lost:
+    """True if this link, or a better one between the same two, was refused lately, or the identifier was nobody's."""
+    nobodys = profile.lost.get(identifier)
+    if nobodys is not None and cause.digest >= 0 and abs(weight[0] - nobodys[0]) < ASK_AGAIN_MS:
         return True
     known = profile.lost.get(_pair(identifier, cause))
     return known is not None and known <= weight and weight[0] - known[0] < ASK_AGAIN_MS
@@ -36,6 +38,22 @@ def refuse(
         del profile.lost[next(iter(profile.lost))]
 
 
+def is_known(profile: Profile, one: int, other: int | None) -> bool:
+    """True if two members, by place, are linked in the tree, or a link between them is spare: no more need be kept."""
+    if other is None:
+        return False
+    parents = profile.links.parents
+    if parents[one] == other or parents[other] == one or one == other:
+        return True
+    if len(profile.spare) >= MOST_SPARE:
+        return True
+    here, there = profile.members[one], profile.members[other]
+    for first, second, _, _ in profile.spare:
+        if (first == here and second == there) or (first == there and second == here):
+            return True
+    return False
+
+
 def ask_again(profile: Profile, bid: Bid) -> None:
     """What stood against a link is gone."""
     profile.lost.pop(_pair(bid.identifier, bid.cause), None)
@@ -46,6 +64,58 @@ def spare(profile: Profile, one: str, other: str, at_ms: int, digest: int) -> No
     pairs = {(known[0], known[1]) for known in profile.spare}
     if (one, other) not in pairs and (other, one) not in pairs and len(profile.spare) < MOST_SPARE:
         profile.spare.append((one, other, at_ms, digest))
+
+
+def wait(profile: Profile, link: Link, limits: Limits) -> None:
+    """Keep a link until it can be looked at: of the same two identifiers the best, and the latest if acts part that."""
+    best = latest = link
+    weight = _weight(link, limits)
+    for held in profile.waiting:
+        if isinstance(held, Link) and _is_of_same(held, link):
+            if _weight(held, limits) <= weight:
+                best, weight = held, _weight(held, limits)
+            if held.cause.occurred_ms >= latest.cause.occurred_ms:
+                latest = held
+    if link is best or link is latest:
+        profile.waiting = [
+            held
+            for held in profile.waiting
+            if held is best or held is latest or not isinstance(held, Link) or not _is_of_same(held, link)
+        ]
+        profile.waiting.append(link)
+
+
+def take_spare(profile: Profile) -> list[Link]:
+    """All spare links, to be looked at again; they are kept no longer."""
+    spare, profile.spare = profile.spare, []
+    return [Link(one, other, Cause("", at_ms, digest, one)) for one, other, at_ms, digest in spare]
+
+
+def take_refused(actor: Actor, profile: Profile) -> list[Retry]:
+    """Claims that were refused here about identifiers which have left, to be made again; they are kept no longer."""
+    refused, profile.refused = profile.refused, []
+    profile.refused = [bid for bid in refused if bid.identifier in actor.index]
+    return [Retry(bid.claimant, bid) for bid in refused if bid.identifier not in actor.index]
+
+
+def take_lost(profile: Profile, limits: Limits) -> list[Link]:
+    """All links that were refused to this profile, to be looked at again; what is nobody's is still kept."""
+    links: list[Link] = []
+    for key in list(profile.lost):
+        through, is_pair, identifier = key.partition("\0")
+        if is_pair:
+            weight = profile.lost.pop(key)
+            at_ms = limits.time_of(weight, through, identifier)
+            links.append(Link(through, identifier, Cause("", at_ms, weight[1], through)))
+    return links
+
+
+def _is_of_same(held: Link, link: Link) -> bool:
+    return held.identifier == link.identifier and held.cause.through == link.cause.through
+
+
+def _weight(link: Link, limits: Limits) -> Weight:
+    return limits.weight(link.cause.through, link.identifier, link.cause.occurred_ms, link.cause.digest)
 
 
 def _pair(identifier: str, cause: Cause) -> str:

@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from streams.core.rules import MOVE, Rules
+from streams.core.shapes import NEVER
 
 Weight = tuple[int, int, str]
 """Of a link: the lower, the better."""
+_ACT_MS: Final = NEVER + NEVER // 2
+"""Before any time: a link by an act, whose digest is below 0, is better than any that a touchpoint shows."""
 
 
 def kind_of(identifier: str) -> str:
@@ -29,10 +32,20 @@ class Limits:
         self.moving: Final = frozenset(kind for kind, what in rules.on_conflict.items() if what == MOVE)
 
     def weight(self, one: str, other: str, at_ms: int, digest: int) -> Weight:
-        """Of the link between two identifiers that a touchpoint shows."""
-        is_moving = kind_of(one) in self.moving or kind_of(other) in self.moving
+        """Of the link between two identifiers that a touchpoint shows, or an act makes."""
         pair = f"{one}\0{other}" if one < other else f"{other}\0{one}"
-        return -at_ms if is_moving else at_ms, digest, pair
+        if digest < 0:
+            return at_ms + _ACT_MS, digest, pair
+        return -at_ms if self._is_moving(one, other) else at_ms, digest, pair
+
+    def time_of(self, weight: Weight, one: str, other: str) -> int:
+        """When the link of this weight between the two was seen or made, epoch ms."""
+        if weight[1] < 0:
+            return weight[0] - _ACT_MS
+        return -weight[0] if self._is_moving(one, other) else weight[0]
+
+    def _is_moving(self, one: str, other: str) -> bool:
+        return kind_of(one) in self.moving or kind_of(other) in self.moving
 
     def broken_by(self, held: Mapping[str, int], more: Mapping[str, int]) -> str:
         """The type of which there would be too many with so many more, "" if of none; both count by type."""
@@ -48,6 +61,14 @@ class Limits:
     def rule(self, kind: str) -> str:
         """In words."""
         return f"limit {kind} {self._limits[kind]}"
+
+
+def only_one(members: Iterable[str], kind: str) -> str | None:
+    """The member of a type of which there is at most one, or one of its names."""
+    for member in members:
+        if kind_of(member) == kind:
+            return member
+    return None
 
 
 def counts_of(identifiers: Iterable[str]) -> dict[str, int]:

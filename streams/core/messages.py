@@ -32,12 +32,32 @@ class Touch(msgspec.Struct, gc=False, array_like=True, tag=1):
 
 
 class Cause(msgspec.Struct, gc=False, array_like=True, frozen=True):
-    """The touchpoint that showed a link: when it occurred (epoch ms), its digest, and `through` which identifier."""
+    """The touchpoint that showed a link: when it occurred (epoch ms), its digest, and `through` which identifier.
+
+    Or the act that made one: its id, time and digest, and `rule`, `by` and `reason`, which a touchpoint has not.
+    """
 
     message_id: str
     occurred_ms: int
     digest: int
     through: str
+    rule: str = ""
+    by: str = ""
+    reason: str = ""
+
+
+class Act(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    """What somebody decides: a record of the control topic. Times in epoch ms, `digest` below 0; `into`, or ""."""
+
+    act_id: str
+    kind: str
+    identifiers: tuple[str, ...]
+    into: str
+    acted_ms: int
+    arrived_ms: int
+    digest: int
+    by: str
+    reason: str
 
 
 class Bid(msgspec.Struct, gc=False, array_like=True, frozen=True):
@@ -61,11 +81,10 @@ class Claim(msgspec.Struct, gc=False, array_like=True, tag=2):
 
 
 class Claimed(msgspec.Struct, gc=False, array_like=True, tag=10):
-    """The identifier of the bid, which has this epoch, belongs to `to`, the claimant."""
+    """The identifier of the bid belongs to `to`, the claimant."""
 
     to: str
     bid: Bid
-    epoch: int
 
 
 class Link(msgspec.Struct, gc=False, array_like=True, tag=3):
@@ -88,8 +107,8 @@ class Union(msgspec.Struct, gc=False, array_like=True, tag=4):
 class Propose(msgspec.Struct, gc=False, array_like=True, tag=5):
     """`child` asks the root `to` to absorb it with these members and claims; `proposal` names this asking.
 
-    `size` is how many members it had when it asked. If they are many, only the one at its end of the bid is listed, and
-    `counts` tells how many there are by type.
+    `size` is how many members it had when it asked. If they are many, only those are listed of which one may have
+    one alone, and its end of the bid; `counts` tells of the others how many there are by type.
     """
 
     to: str
@@ -100,6 +119,7 @@ class Propose(msgspec.Struct, gc=False, array_like=True, tag=5):
     proposal: str
     generation: int
     bid: Bid
+    acts: list[Act]
     counts: dict[str, int]
 
 
@@ -183,7 +203,7 @@ class Absorb(msgspec.Struct, gc=False, array_like=True, tag=7):
     bid: Bid
 
 
-class Piece(msgspec.Struct, gc=False, array_like=True, tag=18):
+class Piece(msgspec.Struct, gc=False, array_like=True, tag=21):
     """Some of the members of `child`, which has so many, for the root `to` that has accepted it.
 
     They begin at this place; a piece always travels, even within a task, so that no batch has more than one to do.
@@ -196,14 +216,14 @@ class Piece(msgspec.Struct, gc=False, array_like=True, tag=18):
     rows: list[MemberRow]
 
 
-class More(msgspec.Struct, gc=False, array_like=True, tag=19):
+class More(msgspec.Struct, gc=False, array_like=True, tag=22):
     """The members of `to` have arrived up to this place."""
 
     to: str
     first: int
 
 
-class Hold(msgspec.Struct, gc=False, array_like=True, tag=20):
+class Hold(msgspec.Struct, gc=False, array_like=True, tag=23):
     """The profile of `to` may become another one, once a profile of many has moved: its timers wait until then."""
 
     to: str
@@ -227,6 +247,28 @@ class Disown(msgspec.Struct, gc=False, array_like=True, tag=17):
     identifier: str
     cause: Cause
     rule: str
+
+
+class Decree(msgspec.Struct, gc=False, array_like=True, tag=18):
+    """`to` is named in this act."""
+
+    to: str
+    act: Act
+
+
+class Heed(msgspec.Struct, gc=False, array_like=True, tag=19):
+    """The root of the identifier learns of acts that name it, and holds to all it knows; addressed as `Disown` is."""
+
+    to: str
+    identifier: str
+    acts: list[Act]
+
+
+class Reopen(msgspec.Struct, gc=False, array_like=True, tag=20):
+    """The identifier, which was nobody's when `to` claimed it, is somebody's again."""
+
+    to: str
+    identifier: str
 
 
 UNSAID: Final = ""
@@ -258,8 +300,9 @@ ForRoot = (
     Hold | Link | Union | Propose | Piece | Absorb | Claimed | Weigh | Contest | Release | Retry | Disown
 )
 ForActor = Touch | Claim | Accept | Refuse | More | Detach | Repoint | ForRoot
-Message = ForActor | Clock
-Waiting = Link | Union | Propose | Claimed | Weigh | Contest | Release | Disown
+ForActs = Decree | Heed | Reopen
+Message = ForActor | ForActs | Clock
+Waiting = Link | Union | Propose | Claimed | Weigh | Contest | Release | Disown | Heed
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: Any = msgspec.msgpack.Decoder(Message)

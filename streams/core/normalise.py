@@ -67,6 +67,21 @@ class Normaliser:
             return None
         return f"{kind}:{written}"
 
+    def typed(self, text: str) -> str:
+        """The identifier meant by `type:value`, as it stands in state and outputs. Raises NoIdentifier."""
+        kind, colon, value = text.partition(":")
+        kind = kind.strip().lower()
+        if not colon or kind not in self._nobody:
+            kinds = ", ".join(self._nobody)
+            raise NoIdentifier(f"{text[:80]!r} is no identifier; write type:value, type being one of {kinds}")
+        identifier = self.identifier(kind, value)
+        if identifier is None:
+            raise NoIdentifier(
+                f"{value.strip()[:80]!r} identifies nobody: it stands for no value, is in identity.blocked, or has "
+                f"more than {MAX_LENGTH} characters"
+            )
+        return identifier
+
     def _written(self, kind: str, text: str) -> str:
         """A trimmed value in the form of its type."""
         if kind == "email":
@@ -134,19 +149,7 @@ class Normaliser:
 
 def identifier_of(text: str, rules: Rules) -> str:
     """The identifier somebody means who types `type:value`, as it stands in state and outputs. Raises NoIdentifier."""
-    kind, colon, value = text.partition(":")
-    kind = kind.strip().lower()
-    if not colon or kind not in rules.ranks:
-        raise NoIdentifier(
-            f"{text!r} is no identifier; write type:value, type being one of {', '.join(rules.ranks)}"
-        )
-    identifier = Normaliser(rules).identifier(kind, value)
-    if identifier is None:
-        raise NoIdentifier(
-            f"{value.strip()[:80]!r} identifies nobody: it stands for no value, is in identity.blocked, or has more "
-            f"than {MAX_LENGTH} characters"
-        )
-    return identifier
+    return Normaliser(rules).typed(text)
 
 
 def checked(entry: str, kinds: Sequence[str]) -> tuple[str | None, str]:

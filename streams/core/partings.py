@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 from streams.core import left_out, roster
 from streams.core.actor import Actor, Profile
 from streams.core.actors import Actors, load, whole
-from streams.core.belongings import MERGED, NAMED, RELEASED, Belonging
+from streams.core.belongings import MERGED, NAMED, RELEASED, SPLIT_OFF, Belonging
+from streams.core.control import SPLIT
+from streams.core.decided import epoch_of
 from streams.core.identifier import Identifiers
 from streams.core.links import only
 from streams.core.messages import UNSAID, Bid, Cause, Detach, Link, Message, Repoint
@@ -59,8 +61,9 @@ class Partings:
         actor.become_root(child)
         self._profiles.announce(actor)
         cause, owner, rule = message.cause, message.owner, message.rule
+        kind = SPLIT_OFF if cause.rule == SPLIT else RELEASED
         self.belongings.append(
-            Belonging(actor, actor.profile_id, message.to, RELEASED, cause, other_profile_id=owner, rule=rule)
+            Belonging(actor, actor.profile_id, message.to, kind, cause, other_profile_id=owner, rule=rule)
         )
         self.repoint(actor, [member for member in actor.index if member != message.to], cause, MERGED)
 
@@ -79,8 +82,9 @@ class Partings:
             left_out.spare(alone.profile, *cut)
         came_from = actor.profile_id
         if profile.name not in actor.index:
-            actor.rename(min(actor.index, key=self._order))
-            self._named(actor, cause, came_from)
+            name = min(actor.index, key=self._order)
+            actor.rename(name, epoch_of(profile.acts, name))
+            self.say_named(actor, cause, came_from)
         actor.generation += 1
         # Before those are told of it whom they have followed.
         self.repoint(actor, stranded, cause, NAMED)
@@ -98,6 +102,7 @@ class Partings:
         return stranded
 
     def detach(self, actor: Actor, alone: Actor, cause: Cause, rule: str, owner: str) -> None:
+        """Make a root of one that has been taken out, and tell those that go with it."""
         generation = actor.generation
         self._send(Detach(alone.identifier, generation, whole(alone), cause, owner, rule))
         for member in alone.index:
@@ -108,19 +113,23 @@ class Partings:
         """Call a profile after a member that has joined, if that is lower than all there were."""
         if self._order(member) < self._order(profile.name):
             came_from = actor.profile_id
-            actor.rename(member)
-            self._named(actor, cause, came_from)
+            actor.rename(member, epoch_of(profile.acts, member))
+            self.say_named(actor, cause, came_from)
 
-    def _named(self, actor: Actor, cause: Cause, came_from: str) -> None:
+    def say_named(self, actor: Actor, cause: Cause, came_from: str) -> None:
+        """Tell what a profile is called from now on; whoever follows its root need not be told."""
         self.belongings.append(
             Belonging(actor, actor.profile_id, actor.identifier, NAMED, cause, other_profile_id=came_from)
         )
+
+    def say_split(self, actor: Actor, cause: Cause) -> None:
+        """Tell that an identifier has another id of its own, by which its person may go."""
+        self.belongings.append(Belonging(actor, actor.profile_id, actor.root, NAMED, cause, rule=cause.rule))
 
     def repoint(self, actor: Actor, members: Iterable[str], cause: Cause, kind: str) -> None:
         """Tell members of a root to follow it."""
         profile = actor.profile
         assert profile is not None
-        name, generation = profile.name, actor.generation
-        epoch = profile.epochs.get(name, 0)
+        name, epoch, generation = profile.name, profile.epoch, actor.generation
         for member in members:
             self._send(Repoint(member, actor.identifier, name, epoch, generation, cause, kind))

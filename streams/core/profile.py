@@ -23,6 +23,7 @@ from streams.core.carts import (
     is_open,
     touched_ms,
 )
+from streams.core.decided import epoch_of, joined
 from streams.core.journal import ORDERED, OTHER, Row
 from streams.core.links import LinkRow, links_of
 from streams.core.rules import LATE_MS, Rules
@@ -146,7 +147,7 @@ class Profiles:
         mine.expecting += theirs.expecting
         mine.refused += theirs.refused
         mine.spare += theirs.spare
-        mine.epochs |= theirs.epochs
+        mine.acts = joined(mine.acts, theirs.acts)
         for bid in list(mine.reserved.values()):
             # Counted when the other proposed, and answered since.
             if actor.index.get(bid.claimant, -1) in places and bid.identifier not in theirs.reserved:
@@ -176,7 +177,7 @@ class Profiles:
         alone = Actor(names[0], names[0], Profile(names))
         theirs = _profile(alone)
         theirs.links = links_of(links, len(names))
-        theirs.epochs = {name: profile.epochs.pop(name) for name in names if name in profile.epochs}
+        theirs.acts, theirs.epoch = profile.acts, epoch_of(profile.acts, theirs.name)
         rows = actor.journal.take_out({at: place for place, at in enumerate(leaving)})
         for row in rows:
             alone.journal.append(*row)
@@ -201,7 +202,7 @@ class Profiles:
             of = _profile(one)
             of.last_ms, of.last_digest = max(((r[0], r[1]) for r in one.journal.rows()), default=(NEVER, 0))
         self._rebuild(actor, profile.sessions, profile.episodes)
-        self._note_all(actor, profile)
+        self.say_all(actor)
         return alone
 
     def announce(self, actor: Actor) -> None:
@@ -210,10 +211,14 @@ class Profiles:
         profile.revision += 1
         self.hold(profile)
         self._rebuild(actor, profile.sessions, profile.episodes)
-        self._note_all(actor, profile)
+        self.say_all(actor)
 
-    def _note_all(self, actor: Actor, profile: Profile) -> None:
+    def say_all(self, actor: Actor) -> None:
+        """Note all that a settled profile is, since the id it was told under may be somebody else's now."""
+        profile = _profile(actor)
+        profile.revision += 1
         for session in profile.sessions:
+            session.owner = b""
             self.changed.sessions[session_id_of(session)] = (actor, session)
         for episode in profile.episodes:
             self.changed.carts[_place(episode)] = (actor, episode)

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from streams.core.messages import Accept, Bid, Waiting
+from streams.core.messages import Accept, Act, Bid, Waiting
 
 NEVER: Final = -4_611_686_018_427_387_904
 NO_TIMER: Final = 4_611_686_018_427_387_903
@@ -75,6 +75,7 @@ class Alias(msgspec.Struct, gc=False, array_like=True, tag=0):
     epoch: int = 0
     mark: str = ""
     rivals: list[tuple[int, str]] = []
+    acts: list[Act] = []
 
 
 class Arriving(msgspec.Struct, gc=False, array_like=True):
@@ -90,9 +91,9 @@ class Arriving(msgspec.Struct, gc=False, array_like=True):
 
 
 class Contested(msgspec.Struct, gc=False, array_like=True):
-    """What few profiles have anything of: see `actor.Profile`, and `actor.Actor` for the first three.
+    """What few profiles have anything of: see `actor.Profile`, and `actor.Actor` for the first three and `acts`.
 
-    `via` is of members that are in no part.
+    `known_acts` are those of the profile, `name_epoch` its epoch; `via` is of members that are in no part.
     """
 
     epoch: int
@@ -103,10 +104,12 @@ class Contested(msgspec.Struct, gc=False, array_like=True):
     expecting: list[str]
     refused: list[Bid]
     spare: list[tuple[str, str, int, int]]
-    epochs: dict[str, int] = {}
+    acts: list[Act] = []
+    known_acts: list[Act] = []
     via: dict[int, int] = {}
     accepted: Accept | None = None
     arriving: dict[str, Arriving] = {}
+    name_epoch: int = 0
 
 
 class Root(msgspec.Struct, gc=False, array_like=True, tag=1):

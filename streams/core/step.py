@@ -12,12 +12,14 @@ from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import CodecError, Reason
 from streams.core.actor import Actor, Profile
 from streams.core.actors import Actors, Store
+from streams.core.acts import pass_on
 from streams.core.arrivals import Arrival, Arrivals, Forwarded
 from streams.core.clock import Clocks
+from streams.core.control import CONTROL, Control
 from streams.core.effects import Dead, Effects
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
-from streams.core.messages import Cause, Clock, Message, Touch, decode, encode
+from streams.core.messages import Cause, Clock, Decree, Heed, Message, Reopen, Touch, decode, encode
 from streams.core.normalise import Normaliser
 from streams.core.outputs import Output, action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
@@ -35,7 +37,7 @@ CARTS: Final = "carts"
 IDENTITIES: Final = "identities"
 ACTIONS: Final = "actions"
 DEAD: Final = "records.dead"
-INPUTS: Final = tuple(f"touchpoints.{channel}" for channel in CHANNELS)
+INPUTS: Final = (*[f"touchpoints.{channel}" for channel in CHANNELS], CONTROL)
 _CLOCKS_KEY: Final = b"\0clocks"
 
 
@@ -59,6 +61,7 @@ class Step:
         self._store = store
         self._identifiers = Identifiers(rules, partitions, normaliser)
         self._reader = Reader(catalog, self._identifiers, rules)
+        self._control = Control(catalog, rules)
         self._stitching = Stitching(stitched_ids(catalog))
         self._actors = Actors(store)
         self._profiles = Profiles(rules)
@@ -175,13 +178,16 @@ class Step:
         return self._clocks.newest_ms if self._rules.is_replay else now_ms
 
     def _receive(self, record: Record) -> None:
-        """A record of an input topic: a tick or a touchpoint."""
+        """A record of an input topic: a tick, an act or a touchpoint."""
         if record.value is None:
             clock_ms = tick_ms(record)
             if clock_ms is not None:
                 if self._rules.is_replay:
                     self._clocks.advance(record.topic, clock_ms)
                 return
+        if record.topic == CONTROL:
+            self._receive_act(record)
+            return
         try:
             touchpoint = self._reader.read(record.value, record.timestamp)
         except CodecError as error:
@@ -192,6 +198,17 @@ class Step:
         if touchpoint.was_clamped:
             self._count("clamped")
         self._arrivals.add(Arrival(touchpoint.identifiers[0], touchpoint, record, None))
+
+    def _receive_act(self, record: Record) -> None:
+        """A record of the control topic."""
+        try:
+            act = self._control.read(record.value, record.timestamp)
+        except CodecError as error:
+            self._effects.dead.append(Dead(record, error.reason, error.detail))
+            return
+        self._count("acts")
+        self._identity.acts.receive(act)
+        self._deliver_local()
 
     def _receive_message(self, record: Record) -> None:
         """A record of the inbox."""
@@ -216,6 +233,8 @@ class Step:
                 self._clocks.hear(message.sender, message.rounds)
             case Touch():
                 raise AssertionError("a task forwards no touchpoint to itself")
+            case Decree() | Heed() | Reopen():
+                self._identity.acts.handle(message)
             case _:
                 self._identity.handle(message)
 
@@ -230,8 +249,7 @@ class Step:
                 if self._identifiers.partition(identifier) != self._partition:
                     break
                 actor = self._identity.actor(identifier, _cause(touchpoint, identifier))
-            if actor.mark and identifier == through and arrival.skipped + 1 < len(touchpoint.identifiers):
-                arrival.skipped += 1
+            if (actor.mark or actor.acts) and identifier == through and pass_on(actor, arrival):
                 identifier = through = touchpoint.identifiers[arrival.skipped]
                 continue
             if actor.profile is None:
@@ -244,20 +262,7 @@ class Step:
             assert actor.identifier != left, "an identifier points to a root that does not know it"
             left, identifier = actor.identifier, through
         self._count("forwarded")
-        record = arrival.record if arrival.message is None else Forwarded(arrival.message)
-        assert record.value is not None
-        self._send(
-            Touch(
-                identifier,
-                record.value,
-                record.key,
-                record.topic,
-                record.partition,
-                record.offset,
-                record.timestamp,
-                arrival.skipped,
-            )
-        )
+        self._send(arrival.forwarded_to(identifier))
 
     def _take(self, actor: Actor, profile: Profile, arrival: Arrival) -> None:
         """The root's part: stitch, enter, emit; a duplicate only stitches."""

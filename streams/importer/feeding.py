@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from schemas.catalog import CHANNELS
 from streams.importer.lag import Lag, Readers, Reading, connection
-from streams.runtime.topics import INBOX, OUTPUTS
+from streams.runtime.topics import INBOX, INPUTS, OUTPUTS
 
 HOUR_MS = 3_600_000
 
@@ -93,9 +93,7 @@ class Feeder:
         self._failure: str | None = None
         self._producer = Producer(_producer_settings(bootstrap, self._delivered))
         self._require_partitions()
-        self._readers = Readers(
-            bootstrap, app, partitions=partitions, inputs=tuple(self._topics.values()), outputs=outputs
-        )
+        self._readers = Readers(bootstrap, app, partitions=partitions, inputs=INPUTS, outputs=outputs)
         self.records = 0
         self.bytes = 0
         self.ticks = 0
@@ -129,14 +127,14 @@ class Feeder:
         if clock_ms <= self._last_tick_ms:
             raise ValueError(f"tick {clock_ms} does not come after the tick {self._last_tick_ms}")
         headers: list[tuple[str, str | bytes | None]] = [("clock-ms", str(clock_ms).encode())]
-        for topic in self._topics.values():
+        for topic in INPUTS:
             for partition in range(self._partitions):
                 self._produce(topic, None, partition=partition, headers=headers, timestamp=clock_ms)
         self.ticks += 1
         self._last_tick_ms = clock_ms
         self._records_at_tick = self.records
-        # On one task a tick weighs a record per channel.
-        self._room -= len(self._topics) * _TICK_BYTES
+        # On one task a tick weighs a record per input.
+        self._room -= len(INPUTS) * _TICK_BYTES
 
     def finish(self, last_ms: int, *, wait: bool | None = None) -> None:
         """Close the feed: ticks past what is due soon, then past the last timer.
@@ -204,7 +202,7 @@ class Feeder:
             if self._pace and self._is_silence(clock_ms):
                 self._records_at_stop = self.records
                 self._stop_at((self.last_arrival_ms or 0) + _SOON_MS, is_waiting=True)
-            is_dense = self.records - self._records_at_tick >= len(self._topics) * self._partitions
+            is_dense = self.records - self._records_at_tick >= len(INPUTS) * self._partitions
             if is_dense or clock_ms - self._last_tick_ms >= self._sparse_tick_ms:
                 self.tick(clock_ms)
         self._next_tick_ms = self._last_tick_ms + self.tick_ms + 1
@@ -251,7 +249,7 @@ class Feeder:
     def _mean_bytes(self) -> dict[str, float]:
         """Mean record size by topic; what is not written here is guessed on the safe side."""
         mean = self._mean_sent()
-        sizes = dict.fromkeys(self._topics.values(), mean)
+        sizes = dict.fromkeys(INPUTS, mean)
         sizes[INBOX] = mean + 100.0
         sizes.update(dict.fromkeys(OUTPUTS, max(mean, _GUESS_BYTES)))
         return sizes
@@ -283,9 +281,7 @@ class Feeder:
     def _require_partitions(self) -> None:
         """Two partition counts would send a person's records to two tasks: refuse to start."""
         known = self._producer.list_topics(timeout=10).topics
-        found = {
-            topic: len(known[topic].partitions) if topic in known else 0 for topic in self._topics.values()
-        }
+        found = {topic: len(known[topic].partitions) if topic in known else 0 for topic in INPUTS}
         wrong = {topic: count for topic, count in found.items() if count != self._partitions}
         if wrong:
             listed = ", ".join(f"{topic} has {count or 'none'}" for topic, count in wrong.items())

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANGELOG",
+    "CONTROL",
     "DEAD_LETTERS",
     "INBOX",
     "INPUTS",
@@ -42,7 +43,8 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-INPUTS = tuple(f"touchpoints.{channel}" for channel in CHANNELS)
+CONTROL = "identity.control"
+INPUTS = (*(f"touchpoints.{channel}" for channel in CHANNELS), CONTROL)
 INBOX = "profiles.inbox"
 CHANGELOG = "profiles.changelog"
 OUTPUTS = ("touchpoints.stitched", "sessions", "carts", "identities", "actions")
@@ -121,6 +123,8 @@ def expected(settings: Settings) -> list[TopicSpec]:
     made = {**kept, "message.timestamp.type": "CreateTime", "max.message.bytes": str(output_bytes)}
     configs = {
         **dict.fromkeys(INPUTS, arrived),
+        # What people have decided must still be there when everything is worked out again.
+        CONTROL: {**arrived, "retention.ms": "-1"},
         INBOX: made,
         CHANGELOG: {**_compacted(), **in_sync},
         **dict.fromkeys(OUTPUTS, made),
@@ -148,9 +152,9 @@ def _compacted() -> dict[str, str]:
     }
 
 
-#: Deleted state is lost; a producer's clock in place of the broker's moves timers.
+#: Deleted state and deleted acts are lost; a producer's clock in place of the broker's moves timers.
 _UNSAFE = frozenset(
-    {(CHANGELOG, "cleanup.policy"), (CHANGELOG, "retention.ms")}
+    {(name, key) for name in (CHANGELOG, CONTROL) for key in ("cleanup.policy", "retention.ms")}
     | {(name, "message.timestamp.type") for name in INPUTS}
 )
 

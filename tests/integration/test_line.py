@@ -160,7 +160,7 @@ def write(bootstrap: str, bad: dict[bytes, str]) -> None:
     assert producer.flush(30) == 0
 
 
-def dead_letters(bootstrap: str) -> dict[bytes, str]:
+def dead_letters(bootstrap: str, topic: str = "touchpoints.web") -> dict[bytes, str]:
     """Value to reason of everything on `records.dead`; checks that each says where it came from."""
     consumer = Consumer({
         "bootstrap.servers": bootstrap, "group.id": "dead", "fetch.message.max.bytes": 8_000_000,
@@ -169,7 +169,7 @@ def dead_letters(bootstrap: str) -> dict[bytes, str]:
     found: dict[bytes, str] = {}
     for record in read_all(consumer):
         headers = {name: text.decode() for name, text in record.headers() or ()}
-        assert headers["topic"] == "touchpoints.web"
+        assert headers["topic"] == topic
         assert headers.keys() >= {"reason", "detail", "topic", "partition", "offset", "version"}
         found[record.value() or b""] = headers["reason"]
     consumer.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tests.oracle.acts import Act
 from tests.oracle.carts import Cart, Episode, episodes_of, value_micros
 from tests.oracle.persons import on_time, persons_of
 from tests.oracle.rules import DEFAULT, Rules
@@ -51,13 +52,16 @@ def is_recovered(episode: Episode, rules: Rules = DEFAULT) -> bool:
 
 
 def expected_as_of(
-    touchpoints: Iterable[Touchpoint], clock_ms: int, rules: Rules = DEFAULT
+    touchpoints: Iterable[Touchpoint], clock_ms: int, rules: Rules = DEFAULT, acts: Iterable[Act] = ()
 ) -> tuple[Action, ...]:
-    """Actions that may be decided at `clock_ms`: due by then, judged by what had arrived by then alone."""
+    """Actions that may be decided at `clock_ms`: due by then, judged by the touchpoints that had arrived by then alone.
+
+    And by these acts.
+    """
     known = [t for t in touchpoints if arrived_ms(t, rules) <= clock_ms]
     return tuple(
         action
-        for person in persons_of(known, rules)
+        for person in persons_of(known, rules, acts)
         for action in actions_of(episodes_of(on_time(person, rules), rules), rules)
         if action.due_ms + rules.timer_lateness_ms <= clock_ms
     )

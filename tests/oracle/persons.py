@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
 
+from tests.oracle.acts import Act, accounts, is_parted, links_of, shown, valid_acts
+from tests.oracle.acts import position as position_of_act
 from tests.oracle.rules import DEFAULT, Rules
-from tests.oracle.touchpoints import Touchpoint, arrived_ms, is_late, position, rank_of, usable_identifiers
+from tests.oracle.touchpoints import (
+    Touchpoint,
+    arrived_ms,
+    is_late,
+    occurred_ms,
+    position,
+    rank_of,
+    usable_identifiers,
+)
+
+Order = tuple[int, int, int, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +33,14 @@ class Person:
     touchpoints: tuple[Touchpoint, ...]
 
 
-def persons_of(touchpoints: Iterable[Touchpoint], rules: Rules = DEFAULT) -> tuple[Person, ...]:
+def persons_of(
+    touchpoints: Iterable[Touchpoint], rules: Rules = DEFAULT, acts: Iterable[Act] = ()
+) -> tuple[Person, ...]:
     """Every person, by root. Touchpoints without a usable identifier belong to nobody."""
-    placed = [(usable_identifiers(t, rules), t) for t in touchpoints]
+    done = valid_acts(acts, rules)
+    placed = placed_of(touchpoints, rules, done)
     persons = {}
-    for component in components(placed, rules):
+    for component in components(placed, rules, done):
         root = min(component, key=lambda identifier: rank_of(identifier, rules))
         persons.update(dict.fromkeys(component, (root, frozenset(component))))
     held: dict[tuple[str, frozenset[str]], list[Touchpoint]] = defaultdict(list)
@@ -38,34 +53,48 @@ def persons_of(touchpoints: Iterable[Touchpoint], rules: Rules = DEFAULT) -> tup
     )
 
 
+def placed_of(
+    touchpoints: Iterable[Touchpoint], rules: Rules, acts: Sequence[Act]
+) -> list[tuple[tuple[str, ...], Touchpoint]]:
+    """Each touchpoint with the identifiers that link by it; the first of them says whose it is."""
+    return [(shown(usable_identifiers(t, rules), occurred_ms(t, rules), acts), t) for t in touchpoints]
+
+
 def components(
-    placed: Iterable[tuple[tuple[str, ...], Touchpoint]], rules: Rules = DEFAULT
+    placed: Iterable[tuple[tuple[str, ...], Touchpoint]], rules: Rules = DEFAULT, acts: Sequence[Act] = ()
 ) -> list[set[str]]:
     """A touchpoint, be it a late one, links the first of its identifiers to each other one.
 
     Links count in the order of their touchpoints; one that would make a person of more than the limits allow does not
-    count. Those with an identifier of a moving type come before all others, the latest first.
+    count. Those with an identifier of a moving type come before all others, the latest first. Links by acts come
+    before any, and what acts have parted is not linked.
     """
     graph: nx.Graph[str] = nx.Graph()
-    links = []
+    links: list[tuple[Order, str, str]] = []
+    for one, other, act in links_of(acts):
+        graph.add_nodes_from((one, other))
+        links.append(((0, *position_of_act(act), sorted((one, other))), one, other))
     for identifiers, touchpoint in placed:
         graph.add_nodes_from(identifiers)
         links += [
             (order_of(identifiers[0], other, touchpoint, rules), identifiers[0], other)
             for other in identifiers[1:]
+            if not is_parted(identifiers[0], other, occurred_ms(touchpoint, rules), acts)
         ]
+    same = accounts(acts, rules)
     for _, one, other in sorted(links):
         members = nx.node_connected_component(graph, one)
-        if other not in members and is_allowed(members | nx.node_connected_component(graph, other), rules):
+        both = members | nx.node_connected_component(graph, other)
+        if other not in members and is_allowed({same.get(name, name) for name in both}, rules):
             graph.add_edge(one, other)
     return list(nx.connected_components(graph))
 
 
-def order_of(one: str, other: str, touchpoint: Touchpoint, rules: Rules) -> tuple[int, int, list[str]]:
-    """Which of two links counts first."""
+def order_of(one: str, other: str, touchpoint: Touchpoint, rules: Rules) -> Order:
+    """Which of two links counts first; those of acts have a 0 in front."""
     at_ms, digest = position(touchpoint, rules)
     is_moving = any(identifier.partition(":")[0] in rules.moving for identifier in (one, other))
-    return (-at_ms if is_moving else at_ms), digest, sorted((one, other))
+    return 1, (-at_ms if is_moving else at_ms), digest, sorted((one, other))
 
 
 def is_allowed(members: Iterable[str], rules: Rules) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tests.oracle.actions import Action, actions_of
+from tests.oracle.acts import Act
 from tests.oracle.carts import Episode, episodes_of
 from tests.oracle.persons import Person, on_time, persons_of
 from tests.oracle.rules import DEFAULT, Rules
@@ -34,6 +35,7 @@ class Answer:
     stories: tuple[Story, ...]
     nobody: frozenset[str]
     copies: tuple[Touchpoint, ...]
+    acts: tuple[Act, ...] = ()
 
     @property
     def sessions(self) -> tuple[Session, ...]:
@@ -51,14 +53,15 @@ class Answer:
         return tuple(action for story in self.stories for action in story.actions)
 
 
-def answer(touchpoints: Iterable[Touchpoint], rules: Rules = DEFAULT) -> Answer:
-    """What must have landed once every touchpoint has been processed and every timer has passed."""
-    copies = tuple(touchpoints)
+def answer(touchpoints: Iterable[Touchpoint], rules: Rules = DEFAULT, acts: Iterable[Act] = ()) -> Answer:
+    """What must have landed once every touchpoint and act has been processed and every timer has passed."""
+    copies, done = tuple(touchpoints), tuple(acts)
     return Answer(
         rules=rules,
-        stories=tuple(story_of(person, rules) for person in persons_of(copies, rules)),
+        stories=tuple(story_of(person, rules) for person in persons_of(copies, rules, done)),
         nobody=frozenset(t.message_id for t in copies if not usable_identifiers(t, rules)),
         copies=copies,
+        acts=done,
     )
 
 

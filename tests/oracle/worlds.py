@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
+from tests.oracle.acts import JOINING, Act
 from tests.oracle.rules import CHANNELS, DEFAULT, HOUR_MS, MINUTE_MS, SECOND_MS, Rules
 from tests.oracle.touchpoints import Item, Touchpoint, arrived_ms, is_late, occurred_ms
 
@@ -41,25 +42,32 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Touchpoints in the order they are fed, the ticks among them, and the rules that hold."""
+    """Touchpoints in the order they are fed, ticks and acts among them, and the rules that hold."""
 
     seed: int
     touchpoints: tuple[Touchpoint, ...]
     ticks_ms: tuple[int, ...]
     rules: Rules = DEFAULT
+    acts: tuple[Act, ...] = ()
 
-    def records(self) -> Iterator[Touchpoint | Tick]:
-        """Touchpoints and ticks in the order to feed them; the final ticks are `final_ticks_ms`."""
-        ticks = list(self.ticks_ms)
+    def records(self) -> Iterator[Touchpoint | Tick | Act]:
+        """Touchpoints, ticks and acts in the order to feed them; the final ticks are `final_ticks_ms`.
+
+        Before what arrives with it or after it comes an act; behind what arrives with it or before it, a tick.
+        """
+        others: list[tuple[int, Act | Tick]] = [(2 * act.arrival_ms - 1, act) for act in self.acts]
+        others += [(2 * clock_ms + 1, Tick(clock_ms)) for clock_ms in self.ticks_ms]
+        others.sort(key=lambda entry: entry[0])
         for touchpoint in self.touchpoints:
-            while ticks and ticks[0] < touchpoint.arrival_ms:
-                yield Tick(ticks.pop(0))
+            while others and others[0][0] < 2 * touchpoint.arrival_ms:
+                yield others.pop(0)[1]
             yield touchpoint
-        yield from map(Tick, ticks)
+        yield from (other for _, other in others)
 
     def final_ticks_ms(self) -> tuple[int, ...]:
         """Past the last timer, then three more, each to be fed once the one before has been consumed."""
-        last_ms = max([*self.ticks_ms, *(t.arrival_ms for t in self.touchpoints)], default=START_MS)
+        arrivals_ms = [t.arrival_ms for t in self.touchpoints] + [act.arrival_ms for act in self.acts]
+        last_ms = max([*self.ticks_ms, *arrivals_ms], default=START_MS)
         return tuple(last_ms + TAIL_MS + n for n in range(4))
 
 
@@ -77,7 +85,31 @@ def world(seed: int) -> World:
         originals.append(_touchpoint(rng, f"m{n}", clocks_ms[who], identifiers=people[who], rules=rules))
     copies = [_copy(rng, rng.choice(originals)) for _ in range(rng.choice([0, 0, 1, 1 + size // 5]))]
     fed = sorted([*originals, *copies], key=lambda t: t.arrival_ms)
-    return World(seed, tuple(fed), _ticks_ms(rng, fed), rules)
+    return World(seed, tuple(fed), _ticks_ms(rng, fed), rules, _acts(seed, fed))
+
+
+def _acts(seed: int, fed: Sequence[Touchpoint]) -> tuple[Act, ...]:
+    """In a third of the worlds, one to three acts about identifiers that are seen, some of them twice.
+
+    Those that part people come when they are done, so that what was seen later comes later; others come at any time.
+    """
+    rng = Random(f"acts {seed}")
+    known = [
+        f"{type_}:{value}" for t in fed for type_, value in t.identifiers.items() if value not in BLOCKED
+    ]
+    if rng.random() < 0.67 or len(set(known)) < 2:
+        return ()
+    acts = []
+    for n in range(rng.choice([1, 1, 2, 3])):
+        kind = rng.choice(["merge", "merge", "alias", "split", "split", "block", "allow"])
+        names = tuple(dict.fromkeys(rng.choices(known, k=rng.choice([1, 1, 2]))))
+        acted_ms = rng.choice(fed).occurred_ms + rng.choice([-MINUTE_MS, 0, 1, HOUR_MS])
+        after_ms = rng.choice([0, 0, HOUR_MS, 5 * HOUR_MS]) if kind in JOINING else 0
+        into = rng.choice(known) if kind in JOINING else None
+        acts.append(Act(f"a{n}", kind, names, acted_ms, acted_ms + after_ms, into))
+    if rng.random() < 0.2:
+        acts.append(replace(acts[0], arrival_ms=acts[0].arrival_ms + MINUTE_MS))
+    return tuple(acts)
 
 
 def _limits(seed: int) -> dict[str, Any]:

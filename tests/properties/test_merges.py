@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.actions import CANCELLED
-from streams.core.actor import Actor, Profile, load, whole
+from streams.core.actor import Actor, Profile
+from streams.core.actors import load, whole
 from streams.core.carts import ADDED, ORDERED, REMOVED, UPDATED
 from streams.core.profile import Profiles
 from streams.core.rules import HOUR_MS, Rules
@@ -87,7 +88,9 @@ class People:
     def merged(self, actor: Actor, other: Actor) -> Actor:
         """What the first is once it has taken over the other; both stay as they were."""
         into = _sent(actor)
-        self.profiles.absorb(into, _sent(other))
+        sent = _sent(other)
+        places = [into.add_member(member) for member in _profile(sent).members]
+        self.profiles.absorb(into, sent, places)
         return into
 
     def state(self, actor: Actor) -> dict[str, Any]:

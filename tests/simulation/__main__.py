@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Iterator
 
+from tests.oracle.acts import Act
 from tests.oracle.touchpoints import Touchpoint
 from tests.oracle.worlds import START_MS, Tick
 from tests.simulation.cluster import Commits
@@ -87,7 +88,16 @@ def told(case: Play) -> Iterator[str]:
     """The setting and every record in the order it is fed, times in minutes since the worlds' start."""
     yield f"{case.setting}, schedule {case.seed}, gaps {dict(case.world.rules.gaps_ms)}"
     for record in case.world.records():
-        yield f"    tick {minutes(record.clock_ms)}" if isinstance(record, Tick) else line(record)
+        if isinstance(record, Tick):
+            yield f"    tick {minutes(record.clock_ms)}"
+        else:
+            yield acted(record) if isinstance(record, Act) else line(record)
+
+
+def acted(act: Act) -> str:
+    """One act."""
+    times = f"at {minutes(act.acted_ms)} arrived {minutes(act.arrival_ms)}"
+    return f"{act.act_id} {act.kind} {times} {' '.join(act.identifiers)} into {act.into}"
 
 
 def line(point: Touchpoint) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from schemas.codec import encode_touchpoint
+from schemas.codec import encode, encode_touchpoint
 from streams.core.identifier import murmur2
 from streams.core.step import INPUTS
+from tests.oracle.acts import Act
 from tests.oracle.rules import RANKS
 from tests.oracle.touchpoints import Touchpoint
 from tests.oracle.worlds import Tick
@@ -27,10 +28,12 @@ class Feed:
         self._seed = seed
         self._ranks = ranks
 
-    def put(self, record: Touchpoint | Tick) -> None:
-        """One touchpoint, or one tick everywhere."""
+    def put(self, record: Touchpoint | Tick | Act) -> None:
+        """One touchpoint or act, or one tick everywhere."""
         if isinstance(record, Tick):
             self._tick(record.clock_ms)
+        elif isinstance(record, Act):
+            self._act(record)
         else:
             self._touchpoint(record)
 
@@ -41,6 +44,16 @@ class Feed:
                 self._log.append(
                     topic, partition, key=None, value=None, timestamp_ms=clock_ms, headers=headers
                 )
+
+    def _act(self, act: Act) -> None:
+        key = (act.into or act.identifiers[0]).encode()
+        self._log.append(
+            "identity.control",
+            murmur2(key) % self._partitions,
+            key=key,
+            value=encode("identity.control", act_fields(act)),
+            timestamp_ms=act.arrival_ms,
+        )
 
     def _touchpoint(self, touchpoint: Touchpoint) -> None:
         key: bytes | None = key_of(touchpoint, self._ranks).encode()
@@ -63,6 +76,19 @@ def key_of(touchpoint: Touchpoint, ranks: Sequence[str] = RANKS) -> str:
     """`type:value` of the highest-ranked identifier as the producer has it, usable or not."""
     type_ = min(touchpoint.identifiers, key=ranks.index)
     return f"{type_}:{touchpoint.identifiers[type_]}"
+
+
+def act_fields(act: Act) -> dict[str, Any]:
+    """The record's fields."""
+    return {
+        "act_id": act.act_id,
+        "act": act.kind,
+        "identifiers": act.identifiers,
+        "into": act.into,
+        "acted_at": act.acted_ms,
+        "by": "oracle",
+        "reason": f"{act.act_id} of the world",
+    }
 
 
 def envelope_of(touchpoint: Touchpoint) -> dict[str, Any]:

@@ -82,10 +82,11 @@ def root_of(actor: Actor, actors: Actors) -> Actor | None:
     return found if found is not None and found.profile is not None else None
 
 
-def over_limits(actors: Actors, limits: Mapping[str, int]) -> Iterator[str]:
-    """Profiles with more identifiers of a type than one may have."""
+def over_limits(actors: Actors, limits: Mapping[str, int], accounts: Mapping[str, str]) -> Iterator[str]:
+    """Profiles with more identifiers of a type than one may have; names of one account are one."""
     for actor in actors.values():
-        counts = Counter(member.partition(":")[0] for member in actor.index)
+        names = {accounts.get(member, member) for member in actor.index}
+        counts = Counter(name.partition(":")[0] for name in names)
         for type_, most in limits.items():
             if counts[type_] > most:
                 yield f"{actor.identifier} has {counts[type_]} of type {type_}, more than {most}"

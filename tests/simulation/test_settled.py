@@ -51,7 +51,7 @@ def follower(actors: Actors) -> Actor:
 def said(actors: Actors, world: World) -> list[str]:
     """Everything that is wrong."""
     placed = [(usable_identifiers(point, world.rules), point) for point in world.touchpoints]
-    found = [*unfinished(actors), *astray(actors), *over_limits(actors, MOST)]
+    found = [*unfinished(actors), *astray(actors), *over_limits(actors, MOST, {})]
     return [*found, *torn(actors, components(placed, world.rules))]
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 PLACING: Final = frozenset({"created", "stitched", "merged", "named", "released", "split"})
-"""Kinds that say where an identifier belongs; refused, blocked and shared move nothing."""
+"""Kinds that say where an identifier belongs; the others move nothing."""
 
 _JOINING: Final = frozenset({"created", "stitched", "merged"})
 _LEAVING: Final = frozenset({"released", "split"})

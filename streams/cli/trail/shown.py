@@ -136,7 +136,8 @@ def _why(record: Record, touchpoints: Mapping[str, Touchpoint]) -> list[str]:
             f"touchpoint {named} ({touchpoint.channel}, {_time(touchpoint.occurred_ms)}, message {record.caused_by})"
         )
     elif record.caused_by:
-        said.append(f"touchpoint with message {record.caused_by}")
+        what = "touchpoint with message" if record.decided_by is None else "act"
+        said.append(f"{what} {record.caused_by}")
     return said
 
 

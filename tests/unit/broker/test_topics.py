@@ -23,9 +23,9 @@ def as_is(spec: TopicSpec) -> Found:
 
 
 def test_every_topic_of_the_flow_is_there_once_with_one_partition_count() -> None:
-    """Task p is partition p of every topic: 15 inputs, inbox, changelog, 5 outputs, dead letters, all alike."""
+    """Task p is partition p of every topic: 15 channels, acts, inbox, changelog, 5 outputs, dead letters, all alike."""
     asked = specs(KAFKA_PARTITIONS="6")
-    assert len(topics.INPUTS) == 15
+    assert len(topics.INPUTS) == 16
     assert list(asked) == [
         *topics.INPUTS, "profiles.inbox", "profiles.changelog",
         "touchpoints.stitched", "sessions", "carts", "identities", "actions", "records.dead",
@@ -41,14 +41,18 @@ def test_inputs_alone_carry_the_brokers_clock() -> None:
     assert stamped == set(topics.INPUTS)
 
 
-def test_the_changelog_alone_is_compacted_and_time_never_deletes_it() -> None:
-    """State is what the changelog holds: its last record a key stays for ever, everything else ages."""
+def test_the_changelog_alone_is_compacted_and_time_deletes_neither_it_nor_acts() -> None:
+    """State is what the changelog holds: its last record a key stays for ever; acts stay too, everything else ages."""
     asked = specs()
     compacted = {name for name, spec in asked.items() if spec.config["cleanup.policy"] != "delete"}
     assert compacted == {"profiles.changelog"}
     assert asked["profiles.changelog"].config["cleanup.policy"] == "compact"
     assert asked["profiles.changelog"].config["retention.ms"] == "-1"
-    assert all(int(spec.config["retention.ms"]) > 0 for name, spec in asked.items() if name not in compacted)
+    stays = {name for name, spec in asked.items() if spec.config["retention.ms"] == "-1"}
+    assert stays == {"profiles.changelog", "identity.control"}
+    deleted = replace(asked["identity.control"], config=asked["touchpoints.web"].config)
+    (left,) = deviations([asked["identity.control"]], {"identity.control": as_is(deleted)})
+    assert left.is_unsafe
 
 
 @pytest.mark.parametrize(("days", "dead_days"), [("3", 30), ("90", 90)])
@@ -57,7 +61,7 @@ def test_records_are_kept_as_long_as_asked_and_dead_letters_a_month(days: str, d
     asked = specs(KAFKA_RETENTION_DAYS=days)
     kept = {name: int(spec.config["retention.ms"]) // 86_400_000 for name, spec in asked.items()}
     assert kept.pop("records.dead") == dead_days
-    assert kept.pop("profiles.changelog") == -1
+    assert kept.pop("profiles.changelog") == kept.pop("identity.control") == -1
     assert set(kept.values()) == {int(days)}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.codec import decode, encode_touchpoint
+from schemas.codec import decode, encode, encode_touchpoint
 from streams.core.rules import Rules
 from streams.core.step import INBOX, INPUTS, Effects, Step
 
@@ -70,6 +70,17 @@ def added(
 def bought(message_id: str, at_ms: int = 0, **more: Any) -> FakeRecord:
     """A purchase of 10."""
     return touchpoint(message_id, at_ms, event="Order Completed", revenue_micros=10_000_000, **more)
+
+
+def act(
+    kind: str, who: str, at_ms: int = 0, *, into: str | None = None, act_id: str | None = None, **more: Any
+) -> FakeRecord:
+    """An act of `ann` about identifiers, parted by spaces, `at_ms` after START_MS."""
+    fields = {
+        "act_id": act_id or f"{kind} {who} {at_ms}", "act": kind, "identifiers": who.split(), "into": into,
+        "acted_at": START_MS + at_ms, "by": "ann", "reason": "ticket 7",
+    }  # fmt: skip
+    return FakeRecord(encode("identity.control", fields | more), START_MS + at_ms, "identity.control")
 
 
 class OneTask:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,8 @@ def test_a_long_chain_costs_few_messages_and_nobody_is_far_from_home(order: str)
     """At most six messages a link and two steps to the root, though no limit keeps the chain short."""
     task = Told(Rules(is_replay=True, limits={}))
     for link in sorted(range(LENGTH - 1), key=ORDERS[order]):  # type: ignore[arg-type]
-        task.take(touchpoint(f"m{link}", link * 1_000, **name(link), **name(link + 1)))
+        shown: dict[str, Any] = {**name(link), **name(link + 1)}
+        task.take(touchpoint(f"m{link}", link * 1_000, **shown))
     assert LENGTH < task.messages <= MOST_MESSAGES * (LENGTH - 1)
     homes = set()
     for place in range(LENGTH):

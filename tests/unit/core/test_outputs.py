@@ -17,12 +17,10 @@ def test_identity_record_says_where_and_why() -> None:
         "theirs",
         "user_id:1",
         "refused",
-        Cause("m1", 3, 7, "user_id:2"),
+        Cause("m1", 3, 7, "user_id:2", by="ann", reason="a till"),
         identifier="device_id:d",
         other_profile_id="others",
         rule="limit user_id 1",
-        decided_by="ann",
-        reason="a till",
     )
     ((key, value),) = identity_records([said], 5)
     assert key == b"device_id:d"

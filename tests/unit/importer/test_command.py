@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from schemas.catalog import CHANNELS
 from streams.broker.embedded import EmbeddedBroker
 from streams.cli.app import build
+from streams.runtime.topics import INPUTS
 from tests.unit.importer.build import SHOP, csv_text, write_file
 
 ROWS = [("2024-01-02", "view", "ann"), ("2024-01-01", "cart", "bob"), ("never", "view", "bob")]
@@ -46,7 +46,7 @@ def test_a_wrong_mapping_is_one_line(files: list[str], tmp_path: Path) -> None:
 
 def test_an_import_says_what_it_did(files: list[str]) -> None:
     """The summary is what was written, as JSON for programs and as text for people."""
-    broker = EmbeddedBroker.start({f"touchpoints.{channel}": 1 for channel in CHANNELS})
+    broker = EmbeddedBroker.start(dict.fromkeys(INPUTS, 1))
     where = {"THROUGHLINE_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap, "THROUGHLINE_KAFKA_PARTITIONS": "1"}
     try:
         for_programs = run(*files, "--no-pace", "--json", **where)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from tests.oracle.actions import expected_as_of
+from tests.oracle.acts import Act
 from tests.oracle.touchpoints import arrived_ms, is_late, occurred_ms, usable_identifiers
 from tests.oracle.values import usable_value
 from tests.oracle.world import Answer, answer
@@ -41,10 +42,10 @@ def test_arrival_order_never_changes_the_answer() -> None:
     """Persons, sessions, episodes and final actions depend on event times and identifiers alone."""
     for seed in SEEDS:
         first = world(seed)
-        expected = summary(answer(first.touchpoints, first.rules))
+        expected = summary(answer(first.touchpoints, first.rules, first.acts))
         for keep_times in (False, True):
             other = shuffled(first, seed + 1, keep_times=keep_times)
-            assert summary(answer(other.touchpoints, other.rules)) == expected, seed
+            assert summary(answer(other.touchpoints, other.rules, other.acts)) == expected, seed
 
 
 def test_ticks_are_true() -> None:
@@ -57,6 +58,8 @@ def test_ticks_are_true() -> None:
                 if isinstance(record, Tick):
                     assert record.clock_ms >= clock_ms
                     clock_ms = record.clock_ms
+                elif isinstance(record, Act):
+                    assert record.arrival_ms > clock_ms
                 else:
                     assert record.message_id in seen or arrived_ms(record, each.rules) > clock_ms
                     seen.add(record.message_id)

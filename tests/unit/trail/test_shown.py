@@ -43,7 +43,7 @@ def test_tree_says_how_and_why() -> None:
         f"│   └── email:e  merged 1970-01-01 00:00:02, brought in profile of email:e, rule: seen together, {order}",
         "└── refused, left, blocked or shared",
         "    └── device:d  refused 1970-01-01 00:00:03, belongs to profile of user:2, other side: profile of user:1, "
-        "seen with email:e, rule: limit user 1, by ann, because: a till, touchpoint with message m2",
+        "seen with email:e, rule: limit user 1, by ann, because: a till, act m2",
     ]
 
 
