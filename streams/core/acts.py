@@ -139,11 +139,12 @@ class Acts:
         """Of block and allow the later holds, also against that an identifier was found to be shared."""
         said = last_said(actor.acts, actor.identifier, NO_TIMER)
         assert said is not None, "neither blocked nor allowed"
-        rivals, actor.rivals = actor.rivals, []
+        # Of one that is marked they are whom it has turned down.
+        rivals = actor.rivals if actor.mark else []
         if said.kind == BLOCK:
-            actor.mark = BLOCK
+            actor.mark, actor.rivals = BLOCK, rivals
             return
-        actor.mark = ""
+        actor.mark, actor.rivals = "", []
         for _, claimant in rivals:
             self._send(Reopen(claimant, actor.identifier))
 

@@ -243,6 +243,9 @@ def test_an_allow_takes_a_block_back() -> None:
         ]
     )
     assert groups(task) == persons("user_id:1 phone:p", "device_id:d")
+    meanwhile = [seen("m3", 10, user_id="1", phone="p"), done("block", "phone:p", 11)]
+    task = fed([*CENTRE, acts[0], *meanwhile, acts[1], seen("m4", 21, user_id="1", phone="p")])
+    assert groups(task) == persons("user_id:1 phone:p", "device_id:d")
 
 
 DEVICE = persons("device_id:d")
