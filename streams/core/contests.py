@@ -155,7 +155,7 @@ class Contests:
                 self.settle_bid(profile, message.bid)
                 left_out.ask_again(profile, message.bid)
                 self._tie(actor, message.bid.identifier, message.bid.cause)
-                self.resume(profile)
+                self._partings.resume(profile)
             case Disown():
                 self._on_disown(actor, profile, message)
             case _:
@@ -250,7 +250,7 @@ class Contests:
         elif bid.cause.through in actor.index and message.kind != PARTED:
             weight = self._weight(bid.identifier, bid.cause)
             left_out.refuse(profile, bid.identifier, bid.cause, weight, is_nobodys=not message.kind)
-        self.resume(profile)
+        self._partings.resume(profile)
 
     # -- bids
 
@@ -259,13 +259,6 @@ class Contests:
         held = profile.reserved.get(bid.identifier)
         if held is not None and held.number == bid.number and held.claimant == bid.claimant:
             del profile.reserved[bid.identifier]
-
-    def resume(self, profile: Profile) -> None:
-        """What waited is to be looked at again, as if it came now."""
-        if profile.waiting and not profile.proposal:
-            waiting, profile.waiting = profile.waiting, []
-            for held in waiting:
-                self._send(held)
 
     def wait(self, profile: Profile, link: Link) -> None:
         """Keep a link until it can be looked at."""

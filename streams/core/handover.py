@@ -67,13 +67,17 @@ class Handovers:
         self._send_later = send_later
         self._settle = settle
 
+    def is_many(self, profile: Profile) -> bool:
+        """Whether it goes in pieces."""
+        return len(profile.members) > self._piece
+
     def propose(self, actor: Actor, profile: Profile, root: str, bid: Bid) -> None:
         """Ask a root to absorb this one."""
         profile.revision += 1
         size = len(actor.index)
         profile.proposal, profile.proposed_size = f"{profile.revision} {root}", size
         members, counts = list(actor.index), {}
-        if len(profile.members) > self._piece:
+        if self.is_many(profile):
             end = bid.identifier if bid.identifier in actor.index else bid.cause.through
             is_unique = self._limits.is_unique
             members = [name for name in actor.index if name == end or is_unique(kind_of(name))]

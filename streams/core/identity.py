@@ -266,7 +266,7 @@ class Identity:
         else:
             # What it was seen with has left meanwhile, or is parted from it: it is somebody new.
             self._partings.let_go(actor, bid)
-        self._contests.resume(profile)
+        self._partings.resume(profile)
 
     def _on_union(self, actor: Actor, profile: Profile, message: Union) -> None:
         bid = message.bid
@@ -274,7 +274,8 @@ class Identity:
             self._send(Retry(bid.claimant, bid))
             return
         self._actors.touch(actor)
-        if profile.proposal or profile.arriving:
+        if profile.proposal or profile.arriving or (profile.expecting and self._handovers.is_many(profile)):
+            # In pieces goes only what is all here.
             profile.waiting.append(message)
             return
         if is_nobodys(actor, bid):
@@ -296,6 +297,9 @@ class Identity:
 
     def _on_propose(self, actor: Actor, profile: Profile, message: Propose) -> None:
         self._actors.touch(actor)
+        if message.child in profile.expecting:
+            # The echo of a batch that was replayed.
+            return
         bid = message.bid
         if profile.proposal and message.child != actor.identifier:
             if self._is_less(message.size, message.child, profile.proposed_size, actor.identifier):
@@ -334,14 +338,14 @@ class Identity:
             self._send(Union(message.root, actor.identifier, message.bid, len(actor.index)))
         else:
             self._contests.open(actor, message.kind, message.bid)
-        self._contests.resume(profile)
+        self._partings.resume(profile)
 
     def _on_absorb(self, actor: Actor, profile: Profile, message: Absorb) -> None:
         if self._handovers.on_absorb(actor, profile, message):
             if profile.acts:
                 self._send(Heed(actor.identifier, actor.identifier, []))
             self._contests.settle_bid(profile, message.bid)
-            self._contests.resume(profile)
+            self._partings.resume(profile)
 
     def _on_repoint(self, message: Repoint) -> None:
         actor = self._actors.find(message.to)

@@ -89,6 +89,14 @@ class Partings:
         # Before those are told of it whom they have followed.
         self.repoint(actor, stranded, cause, NAMED)
         self.detach(actor, alone, cause, rule, came_from)
+        self.resume(profile)
+
+    def resume(self, profile: Profile) -> None:
+        """What waited is to be looked at again, as if it came now."""
+        if profile.waiting and not profile.proposal:
+            waiting, profile.waiting = profile.waiting, []
+            for held in waiting:
+                self._send(held)
 
     def _stranded(self, profile: Profile, leaving: Iterable[int]) -> list[str]:
         """Members that stay, and have followed one that leaves; nobody follows through what has left any more."""

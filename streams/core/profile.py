@@ -177,6 +177,9 @@ class Profiles:
         alone = Actor(names[0], names[0], Profile(names))
         theirs = _profile(alone)
         theirs.links = links_of(links, len(names))
+        left = {key: bid for key, bid in profile.reserved.items() if bid.claimant in names}
+        theirs.reserved = left
+        profile.reserved = {key: bid for key, bid in profile.reserved.items() if key not in left}
         theirs.acts, theirs.epoch = profile.acts, epoch_of(profile.acts, theirs.name)
         rows = actor.journal.take_out({at: place for place, at in enumerate(leaving)})
         for row in rows:
