@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from unicodedata import category, decimal, normalize
 
 import idna
@@ -19,6 +20,15 @@ NOBODYS_DEVICES = "9774d56d682e549c"
 
 def usable_value(type_: str, value: str, rules: Rules = DEFAULT) -> str | None:
     """The identifying value in its one form; None for a value that names nobody."""
+    return _usable_value(type_, value, rules.default_region, rules.drop_plus_tags, rules.blocked)
+
+
+@lru_cache(maxsize=10_000)
+def _usable_value(
+    type_: str, value: str, region: str, drop_plus_tags: tuple[str, ...], blocked: tuple[str, ...]
+) -> str | None:
+    """Remembered: a world asks of each of its few values a thousand times, which was half of what a seed took."""
+    rules = Rules(default_region=region, drop_plus_tags=drop_plus_tags, blocked=blocked)
     stripped = stripped_of_blanks(value)
     if "\0" in stripped or len(stripped) > LONGEST:
         return None
