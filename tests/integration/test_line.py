@@ -23,10 +23,12 @@ START_MS = 1_772_000_000_000
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_day_comes_out_true(number: int, seed: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("shared_devices", "bots"), [(5, 1), (15, 0)])
+def test_a_day_comes_out_true(shared_devices: int, bots: int, seed: int, tmp_path: Path) -> None:
     """Four partitions, two workers: missing, duplicate, wrong, false and missed are all 0."""
-    options = Options(people=160, seed=seed % 1_000_000 + number, shared_devices=5 * number, bots=number % 2)
+    options = Options(
+        people=160, seed=seed % 1_000_000 + shared_devices, shared_devices=shared_devices, bots=bots
+    )
     with line(tmp_path, workers=2) as running:
         assert_true(feed(running, options), running.query)
 
