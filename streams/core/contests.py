@@ -196,7 +196,7 @@ class Contests:
             return
         held = only_one(actor.index, message.kind)
         if bid.cause.through not in actor.index or held is None:
-            self._send(Retry(actor.identifier, bid))
+            self._send(Retry(bid.claimant, bid))
             return
         path = profile.links.path(actor.index[held], actor.index[bid.cause.through])
         _, weight = self.worst(profile, path)

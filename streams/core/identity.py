@@ -45,10 +45,12 @@ from streams.core.messages import (
     Piece,
     Propose,
     Refuse,
+    Release,
     Repoint,
     Retry,
     Touch,
     Union,
+    Weigh,
 )
 from streams.core.partings import Partings
 from streams.core.profile import Profiles
@@ -206,6 +208,10 @@ class Identity:
         if profile is None:
             if self._contests.passes(actor, message):
                 self._send(msgspec.structs.replace(message, to=actor.root))
+            return
+        if isinstance(message, Claimed | Retry | Release | Weigh) and message.bid.claimant not in actor.index:
+            # Who has claimed has left with its claim since, and knows by now where it is.
+            self._send(msgspec.structs.replace(message, to=message.bid.claimant))
             return
         match message:
             case Link():

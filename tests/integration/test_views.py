@@ -57,9 +57,20 @@ class World:
         self.land("sessions", value, partition=partition)
 
     def belongs(
-        self, identifier: str, profile_id: str, own: str, *, partition: int = 0, kind: str = "created"
+        self,
+        identifier: str,
+        profile_id: str,
+        own: str,
+        *,
+        root: str = "",
+        partition: int = 0,
+        kind: str = "created",
     ) -> None:
-        record = {"identifier": identifier, "profile_id": profile_id, "own_profile_id": own, "kind": kind}
+        """It follows itself where no other root is given."""
+        record = {
+            "identifier": identifier, "profile_id": profile_id, "own_profile_id": own, "root": root or identifier,
+            "kind": kind,
+        }  # fmt: skip
         self.land("identities", framed("identities", **record), partition=partition)
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
@@ -125,6 +136,21 @@ def test_history_follows_the_last_word_on_an_identifier(world: World) -> None:
         for view in ("touchpoints", "sessions", "carts", "actions"):
             assert world.ask(f"SELECT profile_id FROM current_{view}") == [(today,)]
         assert world.ask("SELECT profile_id FROM profiles") == [(today,)]
+
+
+def test_who_follows_somebody_is_whose_that_one_is(world: World) -> None:
+    """Two steps lead to where a profile is kept, and what that one said last of its name holds for all."""
+    world.touch("m1", profile_id="c")
+    world.belongs("anonymous_id:3", "c", own="c", root="device_id:2", partition=1)
+    world.belongs("device_id:2", "b", own="b", root="email:x")
+    assert world.ask("SELECT profile_id FROM current_touchpoints") == [("b",)]
+    world.belongs("email:x", "x", own="x")
+    assert world.ask("SELECT profile_id FROM current_touchpoints") == [("x",)]
+    world.belongs("email:x", "a", own="x", kind="named")
+    assert world.ask("SELECT profile_id FROM current_touchpoints") == [("a",)]
+    assert world.ask("SELECT identifier, profile_id, root FROM current_identities ORDER BY identifier") == [
+        ("anonymous_id:3", "a", "email:x"), ("device_id:2", "a", "email:x"), ("email:x", "a", "email:x"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["refused", "blocked", "shared"])
