@@ -17,7 +17,7 @@ from streams.core.journal import Journal
 from streams.core.shapes import NEVER, Alias, CartEntry, Contested, Root, SessionRow
 from streams.core.shelf import read as read_sessions
 
-CACHED_ACTORS: Final = 2_000
+CACHED_ACTORS: Final = 3_000
 MANY_MEMBERS: Final = 1_000
 
 Change = tuple[bytes, bytes | None]

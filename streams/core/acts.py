@@ -91,6 +91,8 @@ class Acts:
         """True if the link of an identifier with a member of a root does not count, as far as the root knows."""
         if actor.mark and cause.through == actor.identifier:
             return True
+        if not profile.acts:
+            return False
         known = (cause.through, identifier) if identifier in actor.index else (cause.through,)
         return parting(profile.acts, cause.through, identifier, cause.occurred_ms, known) is not None
 

@@ -3,10 +3,11 @@
 Owns claims, unions and proposals; must not know records, topics or timers, nor who is right where two people want the
 same identifier (see `contests`), nor what is sent once two roots agree (see `handover`). A person is named after the
 lowest of its identifiers, and what holds it together are its best links (see `links`), so the answer does not depend
-on the order in which links arrive. Where it is kept does, and nobody sees it: of two roots the one with fewer members
-hands over, so that an identifier moves at most log2(n) times (weighted union, Tarjan 1975). While a root has a proposal
-out, whatever else would make it ask again waits in its state; only who had fewer members when it asked may wait for
-another that asks, so waits cannot form a circle.
+on the order in which links arrive. Few members are kept with the lowest of them, where most of their touchpoints come
+in. Where many are kept does depend on it, and nobody sees it: of two roots the one of a lesser class of size hands
+over, so that an identifier moves some log2(n) times at most (union by rank, Tarjan 1975). While a root has a proposal
+out, whatever else would make it ask again waits in its state; only who was less when it asked may wait for another that
+asks, so waits cannot form a circle.
 
 A claim is settled by exactly one answer: `Claimed`, `Retry`, `Release`, or the `Absorb` that makes both sides one.
 """
@@ -79,6 +80,7 @@ class Identity:
         self._order = identifiers.order
         self._profiles = profiles
         self._limits = limits = Limits(rules)
+        self._few = max(1, rules.few_members)
         self._send = send
         self._partings = Partings(actors, identifiers, profiles, send=send, settle=settle)
         self._contests = Contests(actors, profiles, self._partings, limits, rules, send=send, tie=self.tie)
@@ -112,16 +114,23 @@ class Identity:
         """Take in what a touchpoint of a root shows: its identifiers but the `skipped` first are one person's."""
         identifiers = touchpoint.identifiers
         index = actor.index
-        is_newest = touchpoint.occurred_ms > profile.links.newest_ms
+        through = identifiers[skipped]
+        links = profile.links
+        at = index.get(through)
+        is_newest = touchpoint.occurred_ms > links.newest_ms and at is not None
         if is_newest and not profile.expecting and not self._limits.moving:
             # No better link than those there are, and none that is new.
-            at = index.get(identifiers[skipped])
-            for identifier in identifiers[skipped + 1 :]:
-                if at is None or not left_out.is_known(profile, at, index.get(identifier)):
+            parents = links.parents
+            for identifier in identifiers:
+                other = index.get(identifier)
+                if other is None:
+                    break
+                if other == at or parents[other] == at:
+                    continue
+                if at is None or not left_out.is_known(profile, at, other):
                     break
             else:
                 return
-        through = identifiers[skipped]
         cause = Cause(touchpoint.message_id, touchpoint.occurred_ms, touchpoint.digest, through)
         for identifier in identifiers[skipped + 1 :]:
             self.tie(actor, identifier, cause)
@@ -298,8 +307,13 @@ class Identity:
         self._handovers.propose(actor, profile, message.other, bid)
 
     def _is_less(self, size: int, root: str, other_size: int, other: str) -> bool:
-        """Which of two roots hands over: the one of fewer members, of equal ones the higher."""
-        return size < other_size or (size == other_size and self._order(root) > self._order(other))
+        """Which of two roots hands over: the one of a lesser class, of equal ones the higher identifier."""
+        mine, theirs = self._class_of(size), self._class_of(other_size)
+        return mine < theirs or (mine == theirs and self._order(root) > self._order(other))
+
+    def _class_of(self, size: int) -> int:
+        """0 of few members, one more for each time that they double: two of a class are one of a greater one."""
+        return ((size - 1) // self._few).bit_length()
 
     def _on_propose(self, actor: Actor, profile: Profile, message: Propose) -> None:
         self._actors.touch(actor)

@@ -38,10 +38,8 @@ def refuse(
         del profile.lost[next(iter(profile.lost))]
 
 
-def is_known(profile: Profile, one: int, other: int | None) -> bool:
+def is_known(profile: Profile, one: int, other: int) -> bool:
     """True if two members, by place, are linked in the tree, or a link between them is spare: no more need be kept."""
-    if other is None:
-        return False
     parents = profile.links.parents
     if parents[one] == other or parents[other] == one or one == other:
         return True

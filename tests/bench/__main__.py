@@ -12,25 +12,27 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.bench import core, identity, inputs, peers, real_kafka, state, whole_job
+from tests.bench import big_merge, core, identity, inputs, peers, real_kafka, state, whole_job
 from tests.bench.report import Report, Section
 from tests.bench.stream import shop_day
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured: simulated people, how often what is short is repeated, and idle profiles."""
+    """How much is measured: simulated people, how often what is short is repeated, idle profiles, a big merge."""
 
     people: int
     stock_people: int
     repeats: int
     profiles: int
+    merging: int
+    others: int
 
 
-FULL = Size(people=3_000, stock_people=800, repeats=3, profiles=50_000)
+FULL = Size(people=3_000, stock_people=800, repeats=3, profiles=50_000, merging=100_000, others=20_000)
 """Some 73,000 touchpoints, and 20,000 for stock Faust."""
 
-QUICK = Size(people=600, stock_people=150, repeats=1, profiles=5_000)
+QUICK = Size(people=600, stock_people=150, repeats=1, profiles=5_000, merging=5_000, others=12_000)
 
 
 def measure(size: Size) -> Iterator[Section]:
@@ -44,6 +46,7 @@ def measure(size: Size) -> Iterator[Section]:
     yield core.section(stream, repeats=size.repeats)
     yield identity.section(size.people, repeats=size.repeats)
     yield real_kafka.section(stream)
+    yield big_merge.section(size.merging, size.others)
     yield from state.sections(size.profiles, None)
     yield inputs.simulator(stream)
     yield inputs.codec()

@@ -1,0 +1,195 @@
+"""Two profiles of 100,000 identifiers each become one, while others go on: how long do the others wait for it?
+
+In process, one task: CPU of a batch with 1,000 touchpoints of others, what arrives in 50 ms at 20,000/s, before the
+merge and while it goes on. That is what any of the others can be held up by, whatever else the machine has to do.
+
+On a real Kafka, exactly once, one worker. Each of the two is a person that came with one device after another, no limit
+set; then, in the middle of a shop's day at 20,000 touchpoints/s, somebody shows a device of the one beside the account
+of the other. From then on the delays of all others are taken, from produce to a `read_committed` reader, until the
+merge is through, and beside them those before it. A first day warms the broker up, see `real_kafka`.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from confluent_kafka import Consumer, TopicPartition
+
+from schemas.codec import decode, encode_touchpoint
+from streams.broker.jars import ToolMissing
+from streams.core.rules import RANKS, Rules
+from streams.core.step import INBOX, Step
+from streams.importer.feeding import Feeder
+from streams.runtime.engine import Reflected
+from streams.runtime.store.memory import MemoryStore
+from streams.simulator.emit import Emitted
+from tests.bench.core import no_garbage
+from tests.bench.real_kafka import delay, delay_of, delays, installation, node, run_workers, wait_until_read
+from tests.bench.report import Row, Section
+from tests.bench.stream import TICK_MS, KafkaRecord, Stream, shop_day
+from tests.bench.whole_job import PARTITIONS
+
+MEMBERS = 100_000
+RATE = 20_000.0
+PEOPLE = 20_000
+"""A day of some 25 s at that rate."""
+BAR_MS = 500.0
+_BATCH = 1_000
+_BATCHES_BEFORE = 20
+_OTHERS = 8_000
+START_MS = 1_772_000_000_000
+_BEFORE_S = (4.0, 10.0)
+_NO_LIMITS = json.dumps(dict.fromkeys(RANKS, 0))
+
+
+def section(members: int = MEMBERS, people: int = PEOPLE) -> Section:
+    """All of it, on a broker of its own; a section without rows where none can be had."""
+    title = "A merge of two profiles of many identifiers"
+    try:
+        with tempfile.TemporaryDirectory(prefix="throughline-bench-") as scratch, node(Path(scratch)) as at:
+            rows = [*_in_process(members), *_on_kafka(at, members, shop_day(people), Path(scratch))]
+            return Section(
+                title, rows, f"{members:,} identifiers each; in process first, then on a real Kafka"
+            )
+    except ToolMissing as missing:
+        return Section(title, _in_process(members), str(missing))
+
+
+def _on_kafka(bootstrap: str, members: int, stream: Stream, scratch: Path) -> list[Row]:
+    start_ms = stream.options.start_ms
+    delay(bootstrap, stream, RATE, logs=scratch)
+    more = {"IDENTITY_LIMITS": _NO_LIMITS, "IDENTITY_SHARED_PROFILES": "0"}
+    with installation(bootstrap, "exactly_once", **more) as environment:
+        app = environment["THROUGHLINE_APP_NAME"]
+        with (
+            Feeder(bootstrap, app, PARTITIONS, pace=False, tick_ms=TICK_MS, outputs=()) as feeder,
+            run_workers(environment, 1, scratch) as running,
+        ):
+            feeder.tick(start_ms - 1)
+            for record in _many(members, start_ms):
+                feeder.send(record.channel, record.key, record.value, record.arrival_ms)
+            feeder.flush()
+            wait_until_read(bootstrap, app, running)
+            place = int(RATE * _BEFORE_S[1])
+            link = _shown(f"{members}", start_ms, "one", f"two-{members // 2:06d}")
+            records = [*stream.records[:place], link, *stream.records[place:]]
+            began_s = time.time()
+            found = delays(bootstrap, records, RATE)
+            wait_until_read(bootstrap, app, running)
+            until_s = _merged_s(bootstrap) - began_s
+    before = [late_s for at_s, late_s in found if _BEFORE_S[0] < at_s < _BEFORE_S[1]]
+    during = [late_s for at_s, late_s in found if _BEFORE_S[1] <= at_s <= max(until_s, _BEFORE_S[1] + 1)]
+    note = f"at {RATE:,.0f} touchpoints/s"
+    return [
+        Row("until the two are one", until_s - _BEFORE_S[1], "s"),
+        Row("produce to readable before, p99", delay_of(RATE, before).p99_ms, "ms", note=note),
+        Row("produce to readable meanwhile, median", delay_of(RATE, during).p50_ms, "ms"),
+        Row("produce to readable meanwhile, p99", delay_of(RATE, during).p99_ms, "ms", BAR_MS),
+    ]
+
+
+class _Task:
+    """One task without limits; `batch_s` is the CPU of each batch since it was last cleared."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.step = Step(0, 1, Rules(is_replay=True, limits={}, shared_profiles=0), self.store)
+        self.batch_s: list[float] = []
+        self.to_itself: list[KafkaRecord] = []
+        self._commits = 0
+
+    def take(self, records: Sequence[KafkaRecord]) -> None:
+        """A batch, with what the one before has said to the next."""
+        batch = {"touchpoints.web": records, INBOX: self.to_itself}
+        started_s = time.process_time()
+        effects = self.step.process(batch, now_ms=0, caught_up={})
+        self._commits += 1
+        self.store.apply(effects.changes, Reflected(self._commits))
+        self.batch_s.append(time.process_time() - started_s)
+        self.to_itself = [
+            KafkaRecord(INBOX, 0, n, 0, key, value) for n, (key, value) in enumerate(effects.inbox.get(0, ()))
+        ]
+
+
+def _in_process(members: int) -> list[Row]:
+    task = _Task()
+    batches = _batches(_many(members, START_MS))
+    for batch in batches:
+        task.take(batch)
+    while task.to_itself:
+        task.take([])
+    others = shop_day(_OTHERS).records
+    day = _batches(Emitted("web", one.key, one.value, one.arrival_ms) for one in others)
+    with no_garbage():
+        for _ in range(_BATCHES_BEFORE):
+            task.take(next(day))
+        task.batch_s.clear()
+        for _ in range(_BATCHES_BEFORE):
+            task.take(next(day))
+        before_s = list(task.batch_s)
+        task.batch_s.clear()
+        task.take([*next(day), *_record(_shown(f"{members}", START_MS, "one", f"two-{members // 2:06d}"))])
+        while task.to_itself:
+            task.take(next(day, []))
+    return [
+        Row("batch of others before, longest", 1_000 * max(before_s), "ms"),
+        Row("batch of others meanwhile, mean", 1_000 * sum(task.batch_s) / len(task.batch_s), "ms"),
+        Row("batch of others meanwhile, longest", 1_000 * max(task.batch_s), "ms", BAR_MS),
+        Row("batches until the two are one", len(task.batch_s), ""),
+    ]
+
+
+def _batches(emitted: Iterable[Emitted]) -> Iterator[list[KafkaRecord]]:
+    records = (record for one in emitted for record in _record(one))
+    while batch := list(islice(records, _BATCH)):
+        yield batch
+
+
+def _record(one: Emitted) -> Iterator[KafkaRecord]:
+    yield KafkaRecord("touchpoints.web", 0, 0, one.arrival_ms, one.key, one.value)
+
+
+def _many(members: int, start_ms: int) -> Iterator[Emitted]:
+    """Two accounts, each with one device after another."""
+    for number in range(members):
+        for account in ("one", "two"):
+            yield _shown(f"{number}", start_ms, account, f"{account}-{number:06d}")
+
+
+def _shown(name: str, at_ms: int, account: str, device: str) -> Emitted:
+    fields = {
+        "message_id": f"{account} {name}",
+        "type": "track",
+        "event": "Page Viewed",
+        "channel": "web",
+        "occurred_at": at_ms,
+        "received_at": at_ms,
+        "identifiers": {"user_id": account, "device_id": device},
+    }
+    return Emitted("web", f"user_id:{account}".encode(), encode_touchpoint(fields), at_ms)
+
+
+def _merged_s(bootstrap: str) -> float:
+    """When the account that handed over said so, by the broker's clock or the producer's: seconds since the epoch."""
+    reader = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "bench", "isolation.level": "read_committed"}
+    )
+    reader.assign([TopicPartition("identities", partition, 0) for partition in range(PARTITIONS)])
+    found_s = 0.0
+    while messages := reader.consume(10_000, 3.0):
+        found_s = max([found_s, *_moments(messages)])
+    reader.close()
+    return found_s
+
+
+def _moments(messages: Sequence[object]) -> Iterator[float]:
+    for message in messages:
+        value, timestamp = message.value(), message.timestamp()  # type: ignore[attr-defined]
+        row = decode(value)[1]
+        if row["kind"] == "merged" and row["identifier"] in ("user_id:one", "user_id:two"):
+            yield timestamp[1] / 1_000
