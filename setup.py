@@ -32,6 +32,7 @@ COMPILED = (
     "streams/core/limits.py",
     "streams/core/links.py",
     "streams/core/normalise.py",
+    "streams/core/outbox.py",
     "streams/core/outputs.py",
     "streams/core/partings.py",
     "streams/core/profile.py",

@@ -194,11 +194,8 @@ class Profiles:
             actor.drop_member(at)
             profile.links.cut(at)
         profile.revision += 1
-        theirs.revision, theirs.arrived_ms, theirs.found_ms = (
-            profile.revision,
-            profile.arrived_ms,
-            profile.found_ms,
-        )
+        theirs.revision = profile.revision
+        theirs.arrived_ms, theirs.found_ms = profile.arrived_ms, profile.found_ms
         self.hold(profile)
         self.hold(theirs)
         for one in (actor, alone):

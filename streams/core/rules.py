@@ -55,7 +55,7 @@ class Rules:
     expires_ms: int = 24 * HOUR_MS
     action_channels: tuple[str, ...] = ("email", "sms", "push")
     few_members: int = 8
-    """Members of a profile of no more than these are told one by one when it moves: see `Identity`."""
+    """Members of a profile of no more than these are told one by one when it moves: see `Handovers`."""
     piece_members: int = 1_000
     """A profile of more members than this hands them over in pieces of so many."""
     max_record_bytes: int = 983_040

@@ -4,7 +4,6 @@ Owns the order of things within a batch and what a record that cannot be process
 more); must not know Kafka, Faust or the wall clock. The same state and input give the same bytes.
 """
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -19,8 +18,9 @@ from streams.core.control import CONTROL, Control
 from streams.core.effects import Dead, Effects
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
-from streams.core.messages import Cause, Clock, Decree, Heed, Message, Reopen, Touch, decode, encode
+from streams.core.messages import Cause, Clock, Decree, Heed, Message, Reopen, Touch, decode
 from streams.core.normalise import Normaliser
+from streams.core.outbox import Outbox
 from streams.core.outputs import Output, action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
 from streams.core.rules import Rules
@@ -63,6 +63,7 @@ class Step:
         self._reader = Reader(catalog, self._identifiers, rules)
         self._control = Control(catalog, rules)
         self._stitching = Stitching(stitched_ids(catalog))
+        self._outbox = Outbox(partition, self._identifiers)
         self._actors = Actors(store)
         self._profiles = Profiles(rules)
         self._identity = Identity(
@@ -70,13 +71,12 @@ class Step:
             self._identifiers,
             self._profiles,
             rules,
-            send=self._send,
-            send_later=self._send_later,
+            send=self._outbox.send,
+            send_later=self._outbox.send_later,
             settle=self._settle,
         )
         self._clocks = Clocks(INPUTS, partitions, store.get(_CLOCKS_KEY))
         self._timers = Timers(store)
-        self._local: deque[Message] = deque()
         self._effects = Effects()
         self._arrivals = Arrivals()
 
@@ -127,7 +127,7 @@ class Step:
         for arrival in self._arrivals.in_order():
             try:
                 self._route(arrival)
-                if self._local:
+                if self._outbox.local:
                     self._deliver_local()
             except AssertionError:
                 raise
@@ -158,7 +158,7 @@ class Step:
         self._stitching.begin()
         self._arrivals = Arrivals()
         self._profiles.unsettled.clear()
-        self._local.clear()
+        self._outbox.begin(self._effects)
         self._profiles.changed = Changed()
         self._identity.belongings.clear()
         self._profiles.now_ms = self._now(now_ms)
@@ -224,8 +224,9 @@ class Step:
 
     def _deliver_local(self) -> None:
         """What this task said to itself, and what that leads to."""
-        while self._local:
-            self._deliver(self._local.popleft())
+        local = self._outbox.local
+        while local:
+            self._deliver(local.popleft())
 
     def _deliver(self, message: Message) -> None:
         match message:
@@ -262,7 +263,7 @@ class Step:
             assert actor.identifier != left, "an identifier points to a root that does not know it"
             left, identifier = actor.identifier, through
         self._count("forwarded")
-        self._send(arrival.forwarded_to(identifier))
+        self._outbox.send(arrival.forwarded_to(identifier))
 
     def _take(self, actor: Actor, profile: Profile, arrival: Arrival) -> None:
         """The root's part: stitch, enter, emit; a duplicate only stitches."""
@@ -376,27 +377,7 @@ class Step:
         rounds = self._clocks.tell()
         if rounds is not None:
             for partition in range(self._partitions):
-                self._post(partition, Clock(self._partition, rounds))
-
-    def _send(self, message: Message) -> None:
-        """To the task that holds the actor; what is for this task is done within the batch."""
-        assert not isinstance(message, Clock)
-        self._post(self._identifiers.partition(message.to), message)
-
-    def _send_later(self, message: Message) -> None:
-        """To the task that holds the actor, in another batch, even if it is this task."""
-        assert not isinstance(message, Clock)
-        self._write(self._identifiers.partition(message.to), message)
-
-    def _post(self, partition: int, message: Message) -> None:
-        if partition == self._partition:
-            self._local.append(message)
-        else:
-            self._write(partition, message)
-
-    def _write(self, partition: int, message: Message) -> None:
-        key = str(message.sender) if isinstance(message, Clock) else message.to
-        self._effects.inbox.setdefault(partition, []).append((key.encode(), encode(message)))
+                self._outbox.post(partition, Clock(self._partition, rounds))
 
     def _count_blocked(self) -> None:
         """What of the record just read identifies nobody; where it first came in, not where it is forwarded to."""

@@ -33,14 +33,15 @@ class Told(OneTask):
     def __init__(self, rules: Rules) -> None:
         super().__init__(rules)
         self.messages = 0
-        post = self.step._post
+        post = self.step._outbox.post
 
-        def counted(partition: int, message: Message) -> None:
+        def counted(message: Message) -> None:
             self.messages += 1
-            post(partition, message)
+            post(0, message)
 
-        self.step._identity._send = lambda message: counted(0, message)
-        self.step._identity._contests._send = self.step._identity._send
+        identity = self.step._identity
+        for room in (identity, identity._contests, identity._partings, identity._handovers):
+            room._send = counted
 
 
 def name(place: int) -> dict[str, str]:
