@@ -51,13 +51,12 @@ class Links:
             self.mark(last - 1)
 
     def expect(self, members: int) -> None:
-        """Places for more members, whose links are still on their way."""
-        first = len(self.parents)
+        """Places for more members, whose links are still on their way; a part of nobody need not be stored."""
+        last = len(self.parents) - 1
         self.parents += [PENDING] * members
         self.times_ms += [NEVER] * members
         self.digests += [0] * members
-        for place in range(first - 1, first + members, PART):
-            self.mark(place)
+        self.mark(last)
 
     def mark(self, place: int) -> None:
         """Note that a member has changed."""
