@@ -188,7 +188,7 @@ class Identity(Section):
 
     ranks: Annotated[tuple[IdentifierType, ...], Field(min_length=1), AfterValidator(unique)] = Field(
         default=("user_id", "loyalty_id", "email", "phone", "device_id", "anonymous_id"),
-        description="Identifier types, the strongest first. A person's state lives under the strongest.",
+        description="Identifier types, the strongest first. A person is named after its strongest.",
     )
     limits: dict[IdentifierType, Annotated[int, Field(ge=0)]] = Field(
         default={"user_id": 1, "loyalty_id": 1, "email": 5, "phone": 5, "device_id": 50, "anonymous_id": 50},

@@ -49,7 +49,7 @@ class Identifiers:
         self._blocked: dict[bytes, tuple[str, ...]] = {}
 
     def order(self, identifier: str) -> tuple[int, str]:
-        """Sort key: the lower of two is the root."""
+        """Sort key: the lower of two gives its person the name."""
         return self._ranks[identifier[: identifier.index(":")]], identifier
 
     def partition(self, identifier: str) -> int:

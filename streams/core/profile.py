@@ -150,7 +150,8 @@ class Profiles:
         mine.acts = joined(mine.acts, theirs.acts)
         for bid in list(mine.reserved.values()):
             # Counted when the other proposed, and answered since.
-            if actor.index.get(bid.claimant, -1) in places and bid.identifier not in theirs.reserved:
+            at = actor.index.get(bid.claimant)
+            if at is not None and at in places and bid.identifier not in theirs.reserved:
                 del mine.reserved[bid.identifier]
         mine.reserved = theirs.reserved | mine.reserved
         known = {action.action_id for action in mine.actions}
