@@ -214,7 +214,11 @@ class Acts:
         self._profiles.say_all(actor)
 
     def _ask_again(self, actor: Actor, profile: Profile) -> None:
-        """Links that were left out or refused because of others may count now."""
+        """Links that were left out or refused because of others may count now, those by acts as well."""
+        for linking in profile.acts:
+            one, others = linked_by(linking)
+            for other in others:
+                self._send(Link(one, other, cause_of(linking, one)))
         by_digest = {act.digest: act for act in profile.acts}
         for link in (*left_out.take_spare(profile), *left_out.take_lost(profile, self._limits)):
             act = by_digest.get(link.cause.digest)

@@ -114,6 +114,14 @@ class Handovers:
             profile.reserved.setdefault(bid.identifier, bid)
         profile.expecting.append(message.child)
         actor.generation = max(actor.generation, message.generation + 1)
+        self._accept(actor, profile, message)
+
+    def accept_again(self, actor: Actor, profile: Profile, message: Propose) -> None:
+        """Who asks again, and was accepted, has forgotten what it asked; in pieces, it has begun."""
+        if message.child not in profile.arriving:
+            self._accept(actor, profile, message)
+
+    def _accept(self, actor: Actor, profile: Profile, message: Propose) -> None:
         self._send(
             Accept(
                 message.child,

@@ -319,6 +319,7 @@ class Identity:
         self._actors.touch(actor)
         if message.child in profile.expecting:
             # The echo of a batch that was replayed.
+            self._handovers.accept_again(actor, profile, message)
             return
         bid = message.bid
         if profile.proposal and message.child != actor.identifier:

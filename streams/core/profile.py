@@ -28,12 +28,7 @@ from streams.core.journal import ORDERED, OTHER, Row
 from streams.core.links import LinkRow, links_of
 from streams.core.rules import LATE_MS, Rules
 from streams.core.sessions import Session, extend, insert, reconcile, session_id_of, sessions_of
-from streams.core.shapes import (
-    NEVER,
-    NO_TIMER,
-    Action,
-    CartEntry,
-)
+from streams.core.shapes import NEVER, NO_TIMER, Action, CartEntry
 from streams.core.touchpoint import Touchpoint
 
 RETRACTED: Final = "retracted"
@@ -191,6 +186,8 @@ class Profiles:
         actor.has_new_carts = actor.has_new_carts or bool(alone.carts)
         theirs.actions = [action for action in profile.actions if action.anchor_digest in digests]
         profile.actions = [action for action in profile.actions if action.anchor_digest not in digests]
+        for action in theirs.actions:
+            self.changed.actions.pop(action.action_id, None)
         for at in leaving:
             actor.drop_member(at)
             profile.links.cut(at)
@@ -232,7 +229,7 @@ class Profiles:
 
     def held_until(self, profile: Profile, clock_ms: int, *, now_ms: int) -> int | None:
         """When timers that are due may fire, at the earliest; None if nothing stands against it."""
-        if profile.proposal or profile.expecting or clock_ms <= profile.merged_ms:
+        if profile.proposal or profile.arriving or clock_ms <= profile.merged_ms:
             return max(clock_ms, profile.merged_ms) + 1
         if clock_ms < profile.arrived_ms:
             return profile.arrived_ms

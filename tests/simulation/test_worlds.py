@@ -45,6 +45,10 @@ ONCE = {
     4_923: "of two links that waited the better one was kept, which an act had parted",
     500_036: "a profile that had grown between proposal and hand-over went in pieces that nobody expected",
     500_602: "who was one person when an action was decided, was judged by who is one in the end",
+    600_023: "what somebody had claimed stayed behind when it was taken out",
+    600_176: "a profile went in pieces while the state of another was on its way to it",
+    1_000_432: "a split linked an identifier that was blocked for a moment, and was not asked again",
+    1_003_791: "an action that left with its person was told once more, as cancelled, by whom it left",
 }
 
 
