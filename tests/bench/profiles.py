@@ -202,6 +202,7 @@ def main() -> None:
 
 def keep(store: Store, path: Path) -> None:
     """What the changelog would have."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         for key in store.keys_with(b""):
             data = msgspec.msgpack.encode((key, store.get(key)))
