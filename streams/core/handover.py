@@ -267,7 +267,7 @@ class Handovers:
             name, epoch = message.name, message.epoch
         state = whole(actor, has_members=has_members)
         self._send(Absorb(root, root, actor.identifier, generation, state, bid))
-        for member in self._followers(actor, profile):
+        for member in self._followers(actor, profile, in_pieces=not has_members):
             self._send(Repoint(member, root, name, epoch, generation, cause, MERGED))
         came_from = actor.profile_id
         actor.become_alias(root)
@@ -278,12 +278,12 @@ class Handovers:
         for held in waiting:
             self._send(msgspec.structs.replace(held, to=root))
 
-    def _followers(self, actor: Actor, profile: Profile) -> list[str]:
+    def _followers(self, actor: Actor, profile: Profile, *, in_pieces: bool) -> list[str]:
         """Whom a root has to tell that it hands over: all members, or of many those only that others follow.
 
         As many follow each of these, telling them costs little; and nobody is more than two steps from its root.
         """
-        if len(actor.index) <= self._few:
+        if len(actor.index) <= self._few and not in_pieces:
             return [member for member in actor.index if member != actor.identifier]
         return [profile.members[at] for at in sorted(set(profile.via.values()))]
 

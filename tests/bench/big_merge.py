@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from schemas.codec import decode, encode_touchpoint
 from streams.broker.jars import ToolMissing
@@ -186,9 +186,10 @@ def _merged_s(bootstrap: str) -> float:
     return found_s
 
 
-def _moments(messages: Sequence[object]) -> Iterator[float]:
+def _moments(messages: Sequence[Message]) -> Iterator[float]:
     for message in messages:
-        value, timestamp = message.value(), message.timestamp()  # type: ignore[attr-defined]
+        value, timestamp = message.value(), message.timestamp()
+        assert value is not None, "a tombstone in identities"
         row = decode(value)[1]
         if row["kind"] == "merged" and row["identifier"] in ("user_id:one", "user_id:two"):
             yield timestamp[1] / 1_000

@@ -16,7 +16,7 @@ LENGTH = 2_000
 MOST_MESSAGES = 6
 """For each link, on average."""
 
-ORDERS: dict[str, Callable[[int], object]] = {
+ORDERS: dict[str, Callable[[int], float]] = {
     "up": lambda link: link,
     "down": lambda link: -link,
     "random": lambda link: Random(link).random(),
@@ -53,7 +53,7 @@ def name(place: int) -> dict[str, str]:
 def test_a_long_chain_costs_few_messages_and_nobody_is_far_from_home(order: str) -> None:
     """At most six messages a link and two steps to the root, though no limit keeps the chain short."""
     task = Told(Rules(is_replay=True, limits={}))
-    for link in sorted(range(LENGTH - 1), key=ORDERS[order]):  # type: ignore[arg-type]
+    for link in sorted(range(LENGTH - 1), key=ORDERS[order]):
         shown: dict[str, Any] = {**name(link), **name(link + 1)}
         task.take(touchpoint(f"m{link}", link * 1_000, **shown))
     assert LENGTH < task.messages <= MOST_MESSAGES * (LENGTH - 1)
