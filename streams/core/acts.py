@@ -225,5 +225,5 @@ class Acts:
             if act is not None:
                 link.cause = cause_of(act, link.to)
             self._send(link)
-        for retry in left_out.take_refused(actor, profile):
+        for retry in left_out.take_refused(profile):
             self._send(retry)

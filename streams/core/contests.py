@@ -290,7 +290,7 @@ class Contests:
         for link in left_out.take_spare(profile):
             if message.identifier not in (link.to, link.identifier):
                 self._send(link)
-        for retry in left_out.take_refused(actor, profile):
+        for retry in left_out.take_refused(profile):
             self._send(retry)
 
     def _count_rival(self, actor: Actor, bid: Bid) -> None:

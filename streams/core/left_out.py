@@ -6,7 +6,7 @@ Owns what is remembered of them, and how much; must not know why a link was left
 
 from typing import Final
 
-from streams.core.actor import Actor, Profile
+from streams.core.actor import Profile
 from streams.core.limits import Limits, Weight
 from streams.core.messages import Bid, Cause, Link, Retry
 from streams.core.rules import HOUR_MS
@@ -89,11 +89,11 @@ def take_spare(profile: Profile) -> list[Link]:
     return [Link(one, other, Cause("", at_ms, digest, one)) for one, other, at_ms, digest in spare]
 
 
-def take_refused(actor: Actor, profile: Profile) -> list[Retry]:
-    """Claims that were refused here about identifiers which have left, to be made again; they are kept no longer."""
+def take_refused(profile: Profile) -> list[Retry]:
+    """All claims that were refused here, to be made again: what they are about has left, or what stood against them;
+    they are kept no longer."""
     refused, profile.refused = profile.refused, []
-    profile.refused = [bid for bid in refused if bid.identifier in actor.index]
-    return [Retry(bid.claimant, bid) for bid in refused if bid.identifier not in actor.index]
+    return [Retry(bid.claimant, bid) for bid in refused]
 
 
 def take_lost(profile: Profile, limits: Limits) -> list[Link]:

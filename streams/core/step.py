@@ -4,8 +4,8 @@ Owns the order of things within a batch and what a record that cannot be process
 more); must not know Kafka, Faust or the wall clock. The same state and input give the same bytes.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Generator, Mapping, Sequence
+from typing import Final, cast
 
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import CodecError, Reason
@@ -39,10 +39,12 @@ ACTIONS: Final = "actions"
 DEAD: Final = "records.dead"
 INPUTS: Final = (*[f"touchpoints.{channel}" for channel in CHANNELS], CONTROL)
 _CLOCKS_KEY: Final = b"\0clocks"
+_SLICE: Final = 64
+"""So many records, or actors, are worked on before others get a turn: one to two ms."""
 
 
 class Step:
-    """The state of one task. `process` may be called again once the effects of the call before are committed."""
+    """The state of one task. It may go on to another batch once the effects of the one before are committed."""
 
     def __init__(
         self,
@@ -93,7 +95,18 @@ class Step:
     def process(
         self, batch: Mapping[str, Sequence[Record]], *, now_ms: int, caught_up: Mapping[str, int]
     ) -> Effects:
-        """Process records by topic, each topic's in offset order.
+        """All of `work` at once."""
+        work = self.work(batch, now_ms=now_ms, caught_up=caught_up)
+        while True:
+            try:
+                next(work)
+            except StopIteration as done:
+                return cast(Effects, done.value)
+
+    def work(
+        self, batch: Mapping[str, Sequence[Record]], *, now_ms: int, caught_up: Mapping[str, int]
+    ) -> Generator[None, None, Effects]:
+        """Process records by topic, each topic's in offset order, in slices; the effects come when all are through.
 
         `now_ms` is the wall clock; `caught_up` says of input topics that were read to their end when the fetch that
         showed it was sent. Neither is used in replay mode. Raises AssertionError on a broken invariant.
@@ -101,7 +114,7 @@ class Step:
         self._actors.trim()
         poisoned: dict[tuple[str, int], Dead] = {}
         while True:
-            culprit = self._attempt(batch, poisoned, now_ms)
+            culprit = yield from self._attempt(batch, poisoned, now_ms)
             if culprit is None:
                 break
             poisoned[culprit.record.topic, culprit.record.offset] = culprit
@@ -110,21 +123,24 @@ class Step:
         if not self._rules.is_replay:
             for topic, caught_up_ms in caught_up.items():
                 self._clocks.advance(topic, caught_up_ms - 1)
+        yield
         return self._finish(now_ms)
 
     def _attempt(
         self, batch: Mapping[str, Sequence[Record]], poisoned: Mapping[tuple[str, int], Dead], now_ms: int
-    ) -> Dead | None:
+    ) -> Generator[None, None, Dead | None]:
         """Work through the records; the one that failed, if one did."""
         self._begin(now_ms)
         for topic, records in batch.items():
-            culprit = self._receive_all(topic, records, poisoned)
+            culprit = yield from self._receive_all(topic, records, poisoned)
             if culprit is not None:
                 return culprit
             if records and topic != INBOX and not self._rules.is_replay:
                 # Others appended in the same millisecond may be unread.
                 self._clocks.advance(topic, records[-1].timestamp - 1)
-        for arrival in self._arrivals.in_order():
+        for number, arrival in enumerate(self._arrivals.in_order()):
+            if number % _SLICE == _SLICE - 1:
+                yield
             try:
                 self._route(arrival)
                 if self._outbox.local:
@@ -133,14 +149,16 @@ class Step:
                 raise
             except Exception as error:
                 return _failed(arrival.record, error)
-        return self._settle_all()
+        return (yield from self._settle_all())
 
     def _receive_all(
         self, topic: str, records: Sequence[Record], poisoned: Mapping[tuple[str, int], Dead]
-    ) -> Dead | None:
+    ) -> Generator[None, None, Dead | None]:
         """Read the records of a topic; the one that failed, if one did."""
         receive = self._receive_message if topic == INBOX else self._receive
-        for record in records:
+        for number, record in enumerate(records):
+            if number % _SLICE == _SLICE - 1:
+                yield
             if poisoned and (topic, record.offset) in poisoned:
                 self._bury(poisoned[topic, record.offset])
                 continue
@@ -301,9 +319,11 @@ class Step:
             self._profiles.settle(actor)
             self._stitching.settle(actor)
 
-    def _settle_all(self) -> Dead | None:
+    def _settle_all(self) -> Generator[None, None, Dead | None]:
         """All actors; the touchpoint that cannot be, if there is one."""
-        for actor in self._profiles.unsettled:
+        for number, actor in enumerate(self._profiles.unsettled):
+            if number % _SLICE == _SLICE - 1:
+                yield
             try:
                 self._settle(actor)
             except AssertionError:

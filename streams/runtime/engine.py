@@ -5,7 +5,7 @@ Only shapes: the core fills them (`streams.core.step`), tests fill them with sma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -123,9 +123,13 @@ class Store(Protocol):
 
 
 class Engine(Protocol):
-    """The state of one task. `process` changes only its own cache: the same input gives the same effects."""
+    """The state of one task. `work` changes only its own cache: the same input gives the same effects."""
 
-    def process(self, batch: Batch, *, now_ms: int, caught_up: Mapping[str, int]) -> Effects: ...
+    def work(
+        self, batch: Batch, *, now_ms: int, caught_up: Mapping[str, int]
+    ) -> Generator[None, None, Effects]:
+        """In slices of a ms or two, between which anything may happen but to this engine."""
+        ...
 
     @property
     def has_news(self) -> bool:

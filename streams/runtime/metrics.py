@@ -191,12 +191,15 @@ class Metrics:
         try:
             yield
         finally:
-            spent_s = time.thread_time() - started_s
-            self.cpu_s[phase] += spent_s
-            self._cpu[phase].inc(spent_s)
-            step = self._walls.get(phase)
-            if step is not None:
-                step.observe(time.perf_counter() - wall_s)
+            self.spent(phase, cpu_s=time.thread_time() - started_s, wall_s=time.perf_counter() - wall_s)
+
+    def spent(self, phase: Phase, *, cpu_s: float, wall_s: float) -> None:
+        """What a phase took."""
+        self.cpu_s[phase] += cpu_s
+        self._cpu[phase].inc(cpu_s)
+        step = self._walls.get(phase)
+        if step is not None:
+            step.observe(wall_s)
 
     def took_batch(self, partition: int, records: Mapping[str, int], counts: Mapping[str, int]) -> None:
         """One turn of a task: how many records by topic, and what the step counted."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from streams.runtime.changelog import Changelog, ChangelogTruncated, Restored
 from streams.runtime.commit import Commit, Fenced
@@ -31,6 +32,11 @@ IDLE_TURN_S = 0.2
 HEAR_EVERY_S = 0.1
 """A task without records of its inputs reads its inbox, and sends news, this often: else idle clocks chase each other
 round. With records, the inbox goes along: what was forwarded is late enough."""
+
+
+_ROUNDS_BETWEEN_SLICES = 6
+"""So often the loop goes round before a step goes on: a commit takes some twenty rounds, each of which would else wait
+for a slice. With none, a commit took 42 ms at 12,000 touchpoints/s (median), with one 33, with five 21, with 12 15."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ class Task:
         self._turned_at_s = 0.0
         self._heard_at_s = 0.0
         self._plan = Plan([], 0, {})
-        self._committing: asyncio.Task[None] | None = None
+        self._working: asyncio.Task[None] | None = None
         self._restored = restored
         self._header = list(restored.header)
 
@@ -124,18 +130,36 @@ class Task:
         if has_heard:
             self._heard_at_s = now_s
 
-    def process(self, turn: Turn) -> Effects:
+    def start(self, work: Coroutine[Any, Any, None], *, on_done: Callable[[], None]) -> None:
+        """Does the work of a turn in the background, so that other tasks go on; `on_done` when this one is free."""
+        self._working = asyncio.ensure_future(work)
+        self._working.add_done_callback(lambda done: self._settle(done, on_done=on_done))
+
+    @property
+    def is_working(self) -> bool:
+        """True from when a turn has been taken until what came of it is committed."""
+        return self._working is not None
+
+    async def settled(self) -> None:
+        """Waits for the work under way, if there is some."""
+        if self._working is not None:
+            await asyncio.wait([self._working])
+
+    async def process(self, turn: Turn) -> Effects:
         """One step of the core. Whatever it raises is a broken invariant: bad records come back as dead letters."""
         now_ms = time.time_ns() // 1_000_000
-        return self._process(turn.records, turn.positions, now_ms=now_ms, caught_up=turn.caught_up)
+        try:
+            return await self._process(turn.records, turn.positions, now_ms=now_ms, caught_up=turn.caught_up)
+        except Exception as error:
+            end_process(ExitCode.BROKEN, f"task {self.partition}: processing a batch failed", error=error)
 
     async def carry_out(self, plan: Plan, records: Mapping[str, Sequence[Record]]) -> None:
         """Does the batch that an earlier owner had begun, before anything else."""
         positions = {topic: behind for topic, _, behind in plan.ranges}
-        effects = self._process(records, positions, now_ms=plan.now_ms, caught_up=plan.caught_up)
-        await self._commit_then_apply(effects)
+        effects = await self._process(records, positions, now_ms=plan.now_ms, caught_up=plan.caught_up)
+        await self.commit(effects)
 
-    def _process(
+    async def _process(
         self,
         records: Mapping[str, Sequence[Record]],
         positions: Mapping[str, int],
@@ -143,29 +167,35 @@ class Task:
         now_ms: int,
         caught_up: Mapping[str, int],
     ) -> Effects:
-        with self._metrics.phase(Phase.PROCESS):
-            effects = self._engine.process(records, now_ms=now_ms, caught_up=caught_up)
+        effects = await self._worked(self._engine.work(records, now_ms=now_ms, caught_up=caught_up))
         self._metrics.clock(self.partition, self._engine.timer_clock_ms / 1000)
         self._plan = plan_of(records, now_ms=now_ms, caught_up=caught_up)
         self.positions.update(positions)
         return effects
 
-    def start_commit(self, effects: Effects, *, on_done: Callable[[], None]) -> None:
-        """Commits in the background, so that other tasks go on; `on_done` when this one is free again."""
-        self._committing = asyncio.ensure_future(self._commit_then_apply(effects))
-        self._committing.add_done_callback(lambda done: self._settle(done, on_done=on_done))
-
-    async def settled(self) -> None:
-        """Waits for the commit under way, if there is one."""
-        if self._committing is not None:
-            await asyncio.wait([self._committing])
+    async def _worked(self, work: Generator[None, None, Effects]) -> Effects:
+        cpu_s, began_s = 0.0, time.perf_counter()
+        try:
+            while True:
+                started_s = time.thread_time()
+                try:
+                    next(work)
+                finally:
+                    cpu_s += time.thread_time() - started_s
+                for _ in range(_ROUNDS_BETWEEN_SLICES):
+                    await asyncio.sleep(0)
+        except StopIteration as done:
+            return cast(Effects, done.value)
+        finally:
+            self._metrics.spent(Phase.PROCESS, cpu_s=cpu_s, wall_s=time.perf_counter() - began_s)
 
     def end_tenure(self) -> None:
         """From here on, turns handed out before come to nothing. Only when settled."""
         self.tenure += 1
         self.is_busy = False
 
-    async def _commit_then_apply(self, effects: Effects) -> None:
+    async def commit(self, effects: Effects) -> None:
+        """Writes what a step wants written; then the store has it."""
         started_s = time.perf_counter()
         header, self._header = self._header, []
         positions, changes = dict(self.positions), effects.changes[:]
@@ -190,7 +220,7 @@ class Task:
         if error is not None:
             # Its outcome is unknown and memory is ahead of the store: only a restore knows what was confirmed.
             end_process(ExitCode.BROKEN, f"task {self.partition}: the commit failed; ending", error=error)
-        self._committing = None
+        self._working = None
         self.is_busy = False
         on_done()
 
@@ -214,6 +244,8 @@ class Tasks:
     parked: dict[int, Task] = field(default_factory=dict)
     """Given up in the rebalance under way; taken up again if they come back and nobody wrote meanwhile."""
     _moving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _at_work: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One step at a time: two in turns would both be late."""
     _is_closed: bool = False
 
     async def assign(self, partitions: Iterable[int]) -> None:
@@ -238,7 +270,7 @@ class Tasks:
         self.metrics.restored(time.perf_counter() - started_s, tasks=self.held.keys())
 
     async def park_all(self) -> None:
-        """Finishes the commits in hand and gives all tasks up; turns still on their way come to nothing."""
+        """Finishes the work in hand and gives all tasks up; turns still on their way come to nothing."""
         await self.drain()
         for task in self.held.values():
             task.end_tenure()
@@ -254,30 +286,31 @@ class Tasks:
             await self._let_go(list(self.parked))
 
     async def drain(self) -> None:
-        """Waits for all commits under way."""
-        await asyncio.gather(*(task.settled() for task in self.held.values()))
+        """Waits for all work under way, also of turns that are taken meanwhile."""
+        while any(task.is_working for task in self.held.values()):
+            await asyncio.gather(*(task.settled() for task in self.held.values()))
 
     def take(self, turn: Turn) -> None:
-        """What the agent does with a turn: process, then commit in the background."""
+        """What the agent does with a turn: process it and commit, in the background."""
+        if turn.tenure == turn.task.tenure:
+            turn.task.start(self._do(turn), on_done=self.on_free)
+
+    async def _do(self, turn: Turn) -> None:
         task = turn.task
-        if turn.tenure != task.tenure:
-            return
-        try:
-            effects = task.process(turn)
-        except Exception as error:
-            end_process(ExitCode.BROKEN, f"task {task.partition}: processing a batch failed", error=error)
+        async with self._at_work:
+            effects = await task.process(turn)
         self.metrics.took_batch(
             task.partition, {topic: len(rs) for topic, rs in turn.records.items()}, effects.counts
         )
         if _is_void(turn, effects):
-            task.is_busy = False
-        elif self._is_flood(turn, effects):
+            return
+        if self._is_flood(turn, effects):
             # Its state is ahead of its store for good: it must not be taken up again as it is.
             task.end_tenure()
             del self.held[task.partition]
             self.stop(ExitCode.TOO_MANY_DEAD, flood_line(effects.dead))
         else:
-            task.start_commit(effects, on_done=self.on_free)
+            await task.commit(effects)
 
     async def _unchanged(self, wanted: Collection[int]) -> dict[int, Task]:
         candidates = [partition for partition in wanted if partition in self.parked]

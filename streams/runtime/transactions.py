@@ -30,6 +30,7 @@ from streams.runtime.engine import Effects
 from streams.runtime.failpoints import Point, hit
 from streams.runtime.metrics import Metrics, Outcome, Phase
 from streams.runtime.plan import Plan
+from streams.runtime.produce_protocol import send_unjoined
 
 __all__ = ["ExactlyOnce", "MakeProducer", "transactional_producers"]
 
@@ -57,7 +58,7 @@ def transactional_producers(bootstrap_servers: str, *, transaction_timeout_s: in
     """Makes the producers of tasks on a broker."""
 
     def make(transactional_id: str) -> Any:
-        return AIOKafkaProducer(
+        producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap_servers,
             client_id=transactional_id,
             transactional_id=transactional_id,
@@ -68,6 +69,8 @@ def transactional_producers(bootstrap_servers: str, *, transaction_timeout_s: in
             max_request_size=_REQUEST_BYTES,
             request_timeout_ms=min(_REQUEST_MS, transaction_timeout_s * 1000 // 3),
         )
+        send_unjoined(producer)
+        return producer
 
     return make
 

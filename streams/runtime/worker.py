@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -44,6 +45,9 @@ YOUNG_OBJECTS = 200_000
 through them every 700 (stock) costs 2-4 us a touchpoint and finds nothing. What cycles there are (tracebacks, a
 rebalance's futures) wait a little longer, some 20 MB at most."""
 
+_SWITCH_S = 0.0005
+"""How long the thread that fetches waits for the interpreter while a step is at work. Stock: 5 ms, several times a
+fetch; p99 from produce to readable was 468 ms with that and 332 without, then 504 and 411, 595 and 703."""
 _SAID_AGAIN_S = 10.0
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Their names in glibc's malloc.h."""
@@ -119,6 +123,7 @@ class Worker(faust.Worker):
 def run(app: Any, *, stopping: Stopping, metrics: Metrics) -> int:
     """Runs the app until a signal or `stopping`. Returns the exit code."""
     give_large_blocks_back()
+    sys.setswitchinterval(_SWITCH_S)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     metrics.progress.follow(loop)

@@ -12,7 +12,7 @@ import ctypes
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -94,8 +94,10 @@ class CountingEngine:
         self.timer_clock_ms = 0
         tell(restored=partition, counted=total(self._held))
 
-    def process(self, batch: Batch, *, now_ms: int, caught_up: Mapping[str, int]) -> Effects:
-        """Counts; a record of another partition is a broken invariant."""
+    def work(
+        self, batch: Batch, *, now_ms: int, caught_up: Mapping[str, int]
+    ) -> Generator[None, None, Effects]:
+        """Counts, in one slice but for the last word; a record of another partition is a broken invariant."""
         effects = Effects()
         changed: set[bytes] = set()
         sent: list[tuple[bytes | None, bytes]] = []
@@ -121,6 +123,7 @@ class CountingEngine:
             ids = [(r.value or b"").decode() for records in batch.values() for r in records]
             reached = {topic.removesuffix(self._suffix): at_ms for topic, at_ms in caught_up.items()}
             tell(turn=self._partition, ids=ids, caught_up=reached, now_ms=now_ms)
+        yield
         return effects
 
     def _count(

@@ -48,6 +48,7 @@ ONCE = {
     600_023: "what somebody had claimed stayed behind when it was taken out",
     600_176: "a profile went in pieces while the state of another was on its way to it",
     1_000_432: "a split linked an identifier that was blocked for a moment, and was not asked again",
+    2_003_663: "what stood against a claim had been parted from whom it was about, and it was not made again",
     1_003_791: "an action that left with its person was told once more, as cancelled, by whom it left",
 }
 

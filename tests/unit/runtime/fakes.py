@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streams.runtime.engine import Batch, Change
@@ -55,10 +55,17 @@ class FakeEngine:
     timer_clock_ms: int = 0
     batches: list[Batch] = field(default_factory=list)
     raises: Exception | None = None
+    slices: int = 1
+    on_slice: Callable[[], None] = lambda: None
 
-    def process(self, batch: Batch, *, now_ms: int, caught_up: Mapping[str, int]) -> FakeEffects:
-        """One step."""
+    def work(
+        self, batch: Batch, *, now_ms: int, caught_up: Mapping[str, int]
+    ) -> Generator[None, None, FakeEffects]:
+        """One step, in so many slices and a last one."""
         del now_ms, caught_up
+        for _ in range(self.slices):
+            self.on_slice()
+            yield
         if self.raises is not None:
             raise self.raises
         self.batches.append(batch)
