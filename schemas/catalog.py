@@ -92,6 +92,12 @@ class Catalog:
             self._schemas[schema_id] = schema
             self._subjects[schema_id] = subject
             self._ids[subject] = schema_id
+        self.channels: Mapping[int, str] = {
+            self._ids[subject]: subject.removeprefix(TOUCHPOINTS_TOPIC)
+            for subject in self._ids
+            if subject.removeprefix(TOUCHPOINTS_TOPIC) in CHANNELS
+        }
+        """Channel by its current input schema: such records take the fast path."""
 
     @staticmethod
     def embedded() -> Catalog:
@@ -135,12 +141,6 @@ class Catalog:
             return self._schemas[schema_id]
         except KeyError:
             raise CodecError(Reason.UNKNOWN_SCHEMA, f"schema id {schema_id}") from None
-
-    def channel_of(self, schema_id: int) -> str | None:
-        """The channel whose current input schema this is: such records take the fast path; None if none."""
-        subject = self._subjects.get(schema_id, "")
-        channel = subject.removeprefix(TOUCHPOINTS_TOPIC)
-        return channel if channel in CHANNELS and self._ids[subject] == schema_id else None
 
 
 @cache

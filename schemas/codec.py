@@ -115,7 +115,7 @@ def decode_as(subject: str, value: bytes | None, catalog: Catalog) -> dict[str, 
 def as_current(value: bytes, catalog: Catalog) -> bytes:
     """A touchpoint of any schema the catalog knows for its channel, in the channel's current schema.
 
-    The slow, full path: for records whose id `catalog.channel_of` does not know. Raises CodecError.
+    The slow, full path: for records whose id is not one of `catalog.channels`. Raises CodecError.
     """
     schema_id, body = unframe(value)
     subject = catalog.subject(schema_id)

@@ -32,9 +32,9 @@ class Control:
 
     __slots__ = ("_catalog", "_max_bytes", "_normaliser")
 
-    def __init__(self, catalog: Catalog, rules: Rules) -> None:
+    def __init__(self, catalog: Catalog, rules: Rules, normaliser: Normaliser | None = None) -> None:
         self._catalog = catalog
-        self._normaliser = Normaliser(rules)
+        self._normaliser = normaliser or Normaliser(rules)
         self._max_bytes = rules.max_record_bytes
 
     def read(self, value: bytes | None, timestamp_ms: int) -> Act:

@@ -63,7 +63,7 @@ class Step:
         self._store = store
         self._identifiers = Identifiers(rules, partitions, normaliser)
         self._reader = Reader(catalog, self._identifiers, rules)
-        self._control = Control(catalog, rules)
+        self._control = Control(catalog, rules, normaliser)
         self._stitching = Stitching(stitched_ids(catalog))
         self._outbox = Outbox(partition, self._identifiers)
         self._actors = Actors(store)

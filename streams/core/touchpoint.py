@@ -104,8 +104,7 @@ class Reader:
         self._is_replay = rules.is_replay
         self._max_bytes = rules.max_record_bytes
         self.blocked: tuple[str, ...] = ()
-        current = {schema_id: catalog.channel_of(schema_id) for schema_id in catalog.ids()}
-        self._channels = {frame(at, b""): channel for at, channel in current.items() if channel is not None}
+        self._channels = {frame(at, b""): channel for at, channel in catalog.channels.items()}
 
     def read(self, value: bytes | None, timestamp_ms: int) -> Touchpoint:
         """The touchpoint of a record's value; raises CodecError with the dead letter's reason."""

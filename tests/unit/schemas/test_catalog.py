@@ -99,7 +99,7 @@ def test_a_field_the_hand_made_paths_cannot_walk_stops_the_import() -> None:
 def test_only_current_input_schemas_take_the_fast_path() -> None:
     """Outputs, stitched records, older and unknown ids do not."""
     older = CATALOG.with_schema(7000, "touchpoints.app", schema_of("touchpoints.app"))
-    fast = {schema_id: older.channel_of(schema_id) for schema_id in (100, 114, 200, 301, 7000, 7001)}
+    fast = {schema_id: older.channels.get(schema_id) for schema_id in (100, 114, 200, 301, 7000, 7001)}
     assert fast == {100: "web", 114: "orders", 200: None, 301: None, 7000: None, 7001: None}
 
 
