@@ -9,7 +9,7 @@ from schemas.catalog import Catalog
 from streams.agents.app import Guarantee, Plan, build
 from streams.agents.rules import rules_of
 from streams.agents.stores import stores_of
-from streams.core.normalise import Normaliser
+from streams.core.identifier import Identifiers
 from streams.core.step import Step
 from streams.runtime.broker_traits import BrokerTraits, traits_of
 from streams.runtime.commit import TaskTopics
@@ -60,11 +60,11 @@ def engine_factory(settings: Settings) -> EngineFactory:
     """Makes the core of a task; schemas are read, and the forms of values prepared, once a worker."""
     rules = rules_of(settings)
     catalog = Catalog.embedded()
-    normaliser = Normaliser(rules)
+    identifiers = Identifiers(rules, settings.kafka.partitions)
 
     def make(partition: int, store: Store) -> Engine:
         return Step(
-            partition, settings.kafka.partitions, rules, store, catalog=catalog, normaliser=normaliser
+            partition, settings.kafka.partitions, rules, store, catalog=catalog, identifiers=identifiers
         )
 
     return make

@@ -12,7 +12,7 @@ from mypy_extensions import i64
 from streams.core.normalise import Normaliser
 from streams.core.rules import Rules
 
-MEMO_LIMIT: Final = 5_000
+MEMO_LIMIT: Final = 20_000
 
 
 def murmur2(key: bytes) -> int:
@@ -38,11 +38,11 @@ def murmur2(key: bytes) -> int:
 class Identifiers:
     """Order and home of identifiers under one set of rules and one partition count; remembers what it worked out."""
 
-    __slots__ = ("_blocked", "_homes", "_normaliser", "_partitions", "_ranks", "_sets")
+    __slots__ = ("_blocked", "_homes", "_partitions", "_ranks", "_sets", "normaliser")
 
-    def __init__(self, rules: Rules, partitions: int, normaliser: Normaliser | None = None) -> None:
+    def __init__(self, rules: Rules, partitions: int) -> None:
         self._ranks = {kind: rank for rank, kind in enumerate(rules.ranks)}
-        self._normaliser = normaliser or Normaliser(rules)
+        self.normaliser = Normaliser(rules)
         self._partitions = partitions
         self._homes: dict[str, int] = {}
         self._sets: dict[bytes, tuple[str, ...]] = {}
@@ -75,7 +75,7 @@ class Identifiers:
         blocked: list[str] = []
         for kind, value in values.items():
             if kind in self._ranks:
-                identifier = self._normaliser.identifier(kind, value)
+                identifier = self.normaliser.identifier(kind, value)
                 if identifier is None:
                     blocked.append(kind)
                 else:

@@ -19,7 +19,6 @@ from streams.core.effects import Dead, Effects
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
 from streams.core.messages import Cause, Clock, Decree, Heed, Message, Reopen, Touch, decode
-from streams.core.normalise import Normaliser
 from streams.core.outbox import Outbox
 from streams.core.outputs import Output, action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
@@ -54,16 +53,18 @@ class Step:
         store: Store,
         *,
         catalog: Catalog | None = None,
-        normaliser: Normaliser | None = None,
+        identifiers: Identifiers | None = None,
     ) -> None:
+        """`identifiers` may be shared by the tasks of a process, under the same rules and partition count."""
         catalog = catalog or Catalog.embedded()
+        identifiers = identifiers or Identifiers(rules, partitions)
         self._partition = partition
         self._partitions = partitions
         self._rules = rules
         self._store = store
-        self._identifiers = Identifiers(rules, partitions, normaliser)
+        self._identifiers = identifiers
         self._reader = Reader(catalog, self._identifiers, rules)
-        self._control = Control(catalog, rules, normaliser)
+        self._control = Control(catalog, rules, identifiers.normaliser)
         self._stitching = Stitching(stitched_ids(catalog))
         self._outbox = Outbox(partition, self._identifiers)
         self._actors = Actors(store)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from schemas.catalog import Catalog
-from streams.core.identifier import murmur2
+from streams.core.identifier import Identifiers, murmur2
 from streams.core.rules import Rules
 from streams.core.step import INBOX, INPUTS, Effects, Step
 from streams.core.touchpoint import TICK_HEADER
@@ -71,7 +71,11 @@ class Tasks:
         self.stores = [MemoryStore() for _ in range(partitions)]
         for store, state in zip(self.stores, states, strict=False):
             store.apply(state.items())
-        self.steps = [step(p, partitions, RULES, self.stores[p], catalog=catalog) for p in range(partitions)]
+        identifiers = Identifiers(RULES, partitions)
+        self.steps = [
+            step(p, partitions, RULES, self.stores[p], catalog=catalog, identifiers=identifiers)
+            for p in range(partitions)
+        ]
         self.step_s = 0.0
         self.apply_s = 0.0
         self._inboxes: list[list[KafkaRecord]] = [[] for _ in range(partitions)]

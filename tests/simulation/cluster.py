@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from streams.core.normalise import Normaliser
+from streams.core.identifier import Identifiers
 from streams.core.rules import Rules
 from streams.core.step import INBOX, Dead, Effects, Step
 from streams.runtime.store.memory import MemoryStore
@@ -73,7 +73,7 @@ class Cluster:
         self._rules = rules
         self._rng = rng
         self._faults = faults
-        self._normaliser = Normaliser(rules)
+        self._identifiers = Identifiers(rules, partitions)
         self.tasks = [self._new_task(partition) for partition in range(partitions)]
         self.written: list[tuple[str, bytes]] = []
         self.dead: list[Dead] = []
@@ -184,4 +184,4 @@ class Cluster:
         )
 
     def _step(self, partition: int, store: MemoryStore) -> Step:
-        return Step(partition, self._partitions, self._rules, store, normaliser=self._normaliser)
+        return Step(partition, self._partitions, self._rules, store, identifiers=self._identifiers)
