@@ -174,6 +174,7 @@ def _report(counts: Counts, *, as_json: bool) -> None:
         ("profiles", f"{counts.profiles:,} after {counts.merges:,} merges"),
         ("sessions", f"{counts.sessions:,} with {counts.orders:,} orders"),
         ("carts", f"{counts.episodes:,}, {counts.abandoned:,} abandoned, {counts.recovered:,} recovered"),
+        ("naive rule", f"{counts.naive.sent:,} mails, {counts.naive.needless:,} when the cart was settled"),
     )
     for name, text in told:
         typer.echo(f"{name:<12} {text}")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from streams.simulator.day import Day, crawl, some_moment
 from streams.simulator.encoding import Encoder
+from streams.simulator.naive import mails_of
 from streams.simulator.options import Options
 from streams.simulator.people import people_of
 from streams.simulator.recorder import Entry, Recorder
@@ -97,8 +98,8 @@ class Simulation:
         return recorder.entries
 
     def _keep(self, entries: list[Entry]) -> None:
-        truth = self._truth
-        truth.add(judge(entries, self._rules))
+        truth, judgement = self._truth, judge(entries, self._rules)
+        truth.add(judgement, mails_of(entries, judgement.profiles, self._rules))
         originals = [entry.touchpoint for entry in entries if not entry.is_copy]
         truth.channels.update([touchpoint.channel for touchpoint in originals])
         truth.events.update([touchpoint.event for touchpoint in originals])

@@ -146,24 +146,26 @@ def _may_be_one(identifiers: Iterable[str]) -> bool:
     return all(types.count(type_) <= 1 for type_ in _ONE_EACH)
 
 
+def occurred_ms(touchpoint: Touchpoint) -> int:
+    """When it happened: nothing happens after it was received."""
+    return min(touchpoint.occurred_at, touchpoint.received_at)
+
+
 def _moment(touchpoint: Touchpoint) -> tuple[int, int]:
     """Place in the order in which things happened."""
-    occurred_ms = min(touchpoint.occurred_at, touchpoint.received_at)
-    return occurred_ms, xxhash.xxh3_64_intdigest(touchpoint.message_id.encode())
+    return occurred_ms(touchpoint), xxhash.xxh3_64_intdigest(touchpoint.message_id.encode())
 
 
 def _profile(identifiers: Iterable[str], touchpoints: Sequence[Touchpoint], rules: Rules) -> Profile:
     timed: list[tuple[int, int, Touchpoint]] = []
     late = []
     for touchpoint in touchpoints:
-        received_ms = touchpoint.received_at
-        occurred_ms = min(touchpoint.occurred_at, received_ms)
-        if received_ms - occurred_ms > rules.late_ms:
+        if touchpoint.received_at - occurred_ms(touchpoint) > rules.late_ms:
             late.append(touchpoint.message_id)
         else:
             timed.append((*_moment(touchpoint), touchpoint))
     timed.sort(key=_place)
-    times_ms = [occurred_ms for occurred_ms, _, _ in timed]
+    times_ms = [at_ms for at_ms, _, _ in timed]
     in_order = [touchpoint for _, _, touchpoint in timed]
     return Profile(
         identifiers=tuple(sorted(identifiers)),
@@ -205,7 +207,7 @@ def _episodes(
     opened: int | None = None
     abandoned: tuple[int, dict[str, tuple[int, int]]] | None = None
     for index, touchpoint in enumerate(touchpoints):
-        change = _CHANGES.get(touchpoint.event)
+        change = CHANGES.get(touchpoint.event)
         if change is not None:
             cart = change(cart, touchpoint)
         if cart and opened is None:
@@ -259,10 +261,10 @@ def _abandonment(
     )
 
 
-_Cart = Mapping[str, tuple[int, int]]
+Cart = Mapping[str, tuple[int, int]]
 
 
-def _added(cart: _Cart, touchpoint: Touchpoint) -> dict[str, tuple[int, int]]:
+def _added(cart: Cart, touchpoint: Touchpoint) -> dict[str, tuple[int, int]]:
     changed = dict(cart)
     for item in touchpoint.items:
         held, _ = changed.get(item["product_id"], (0, 0))
@@ -270,7 +272,7 @@ def _added(cart: _Cart, touchpoint: Touchpoint) -> dict[str, tuple[int, int]]:
     return {product_id: line for product_id, line in changed.items() if line[0] > 0}
 
 
-def _removed(cart: _Cart, touchpoint: Touchpoint) -> dict[str, tuple[int, int]]:
+def _removed(cart: Cart, touchpoint: Touchpoint) -> dict[str, tuple[int, int]]:
     changed = dict(cart)
     for item in touchpoint.items:
         held, price_micros = changed.get(item["product_id"], (0, 0))
@@ -278,15 +280,15 @@ def _removed(cart: _Cart, touchpoint: Touchpoint) -> dict[str, tuple[int, int]]:
     return {product_id: line for product_id, line in changed.items() if line[0] > 0}
 
 
-def _replaced(cart: _Cart, touchpoint: Touchpoint) -> dict[str, tuple[int, int]]:
+def _replaced(cart: Cart, touchpoint: Touchpoint) -> dict[str, tuple[int, int]]:
     return _added({}, touchpoint)
 
 
-def _emptied(cart: _Cart, touchpoint: Touchpoint) -> dict[str, tuple[int, int]]:
+def _emptied(cart: Cart, touchpoint: Touchpoint) -> dict[str, tuple[int, int]]:
     return {}
 
 
-_CHANGES = {
+CHANGES = {
     "Product Added": _added,
     "Product Removed": _removed,
     "Cart Updated": _replaced,

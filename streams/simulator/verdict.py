@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from streams.simulator.naive import Mails
 from streams.simulator.truth import Judgement, Profile
 
 
@@ -19,7 +20,8 @@ class Counts(msgspec.Struct, frozen=True):
     """What a run must end with.
 
     `merges` are profiles that became part of another, by the order of arrival. Tasks that see records of one person
-    in another order may count differently, so a run need not match it.
+    in another order may count differently, so a run need not match it. `naive` is what the usual tool would have
+    mailed, which no run is compared with.
     """
 
     records: int
@@ -36,6 +38,7 @@ class Counts(msgspec.Struct, frozen=True):
     revenue_micros: int
     channels: dict[str, int]
     events: dict[str, int]
+    naive: Mails = msgspec.field(default_factory=Mails)
 
 
 @dataclass(slots=True)
@@ -47,9 +50,11 @@ class Truth:
     merges: int = 0
     channels: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
+    naive: Mails = field(default_factory=Mails)
 
-    def add(self, judgement: Judgement) -> None:
+    def add(self, judgement: Judgement, naive: Mails) -> None:
         """Take in another household."""
+        self.naive = Mails(self.naive.sent + naive.sent, self.naive.needless + naive.needless)
         self.profiles.extend(judgement.profiles)
         self.duplicates += judgement.duplicates
         self.merges += judgement.merges
@@ -77,6 +82,7 @@ class Truth:
             revenue_micros=sum(session.revenue_micros for session in sessions),
             channels=dict(self.channels.most_common()),
             events=dict(self.events.most_common()),
+            naive=self.naive,
         )
 
     def write(self, path: Path) -> None:
@@ -98,6 +104,7 @@ class Truth:
                 merges=counts.merges,
                 channels=Counter(counts.channels),
                 events=Counter(counts.events),
+                naive=counts.naive,
             )
 
 

@@ -11,6 +11,7 @@ from streams.simulator import compare as comparing
 from streams.simulator.compare import compare
 from streams.simulator.comparison import Comparison, Difference
 from streams.simulator.emit import Simulation
+from streams.simulator.naive import Mails
 from streams.simulator.options import Options
 from streams.simulator.truth import Rules, judge
 from streams.simulator.verdict import Truth
@@ -31,7 +32,7 @@ def small_truth() -> Truth:
         added("b1", 0, who=bob),
         entry("b2", 1, who=bob),
     ]
-    truth.add(judge(records, Rules()))
+    truth.add(judge(records, Rules()), Mails())
     return truth
 
 
