@@ -15,6 +15,7 @@ import typer
 
 from streams.cli import context, panels
 from streams.cli.errors import ExitCode, Failure
+from streams.cli.explain_clock import explain_clock
 
 if TYPE_CHECKING:
     from sinks.clickhouse.writer import Warehouse
@@ -29,9 +30,10 @@ _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n"})
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     group = typer.Typer(
-        no_args_is_help=True, help="Why: which identifiers are one person, and how they came."
+        no_args_is_help=True, help="Why: who is one person and how that came; what timers wait for."
     )
     group.command("identity")(explain_identity)
+    group.command("clock")(explain_clock)
     app.add_typer(group, name="explain", rich_help_panel=panels.ASK)
 
 

@@ -7,11 +7,20 @@ under it has been delivered, whatever crashes in between.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from streams.core.rules import ROUNDS
 from streams.core.shapes import NEVER, ClockState
+
+CLOCKS_KEY: Final = b"\0clocks"
+"""Under which a task keeps them."""
+
+
+def clock_state(stored: bytes) -> ClockState:
+    """What a task has kept."""
+    return msgspec.msgpack.decode(stored, type=ClockState)
 
 
 class Clocks:
@@ -25,7 +34,7 @@ class Clocks:
             dict.fromkeys(topics, NEVER), never[:], never[:], [never[:] for _ in range(partitions)]
         )
         if stored is not None:
-            known = msgspec.msgpack.decode(stored, type=ClockState)
+            known = clock_state(stored)
             for topic in self._state.inputs:
                 self._state.inputs[topic] = known.inputs.get(topic, NEVER)
             self._state = msgspec.structs.replace(known, inputs=self._state.inputs)

@@ -13,7 +13,7 @@ from streams.core.actor import Actor, Profile
 from streams.core.actors import Actors, Store
 from streams.core.acts import pass_on
 from streams.core.arrivals import Arrival, Arrivals, Forwarded
-from streams.core.clock import Clocks
+from streams.core.clock import CLOCKS_KEY, Clocks
 from streams.core.control import CONTROL, Control
 from streams.core.effects import Dead, Effects
 from streams.core.identifier import Identifiers
@@ -37,7 +37,6 @@ IDENTITIES: Final = "identities"
 ACTIONS: Final = "actions"
 DEAD: Final = "records.dead"
 INPUTS: Final = (*[f"touchpoints.{channel}" for channel in CHANNELS], CONTROL)
-_CLOCKS_KEY: Final = b"\0clocks"
 _SLICE: Final = 64
 """So many records, or actors, are worked on before others get a turn: one to two ms."""
 
@@ -78,7 +77,7 @@ class Step:
             send_later=self._outbox.send_later,
             settle=self._settle,
         )
-        self._clocks = Clocks(INPUTS, partitions, store.get(_CLOCKS_KEY))
+        self._clocks = Clocks(INPUTS, partitions, store.get(CLOCKS_KEY))
         self._timers = Timers(store)
         self._effects = Effects()
         self._arrivals = Arrivals()
@@ -120,7 +119,7 @@ class Step:
                 break
             poisoned[culprit.record.topic, culprit.record.offset] = culprit
             self._actors.undo()
-            self._clocks = Clocks(INPUTS, self._partitions, self._store.get(_CLOCKS_KEY))
+            self._clocks = Clocks(INPUTS, self._partitions, self._store.get(CLOCKS_KEY))
         if not self._rules.is_replay:
             for topic, caught_up_ms in caught_up.items():
                 self._clocks.advance(topic, caught_up_ms - 1)
@@ -350,7 +349,7 @@ class Step:
         effects.changes = self._actors.changes()
         effects.changes += self._timers.changes()
         if self._clocks.is_changed:
-            effects.changes.append((_CLOCKS_KEY, self._clocks.encode()))
+            effects.changes.append((CLOCKS_KEY, self._clocks.encode()))
         return effects
 
     def _emit(self, topic: str, records: Sequence[Output]) -> None:
