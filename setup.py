@@ -23,6 +23,7 @@ COMPILED = (
     "streams/core/contests.py",
     "streams/core/control.py",
     "streams/core/decided.py",
+    "streams/core/due.py",
     "streams/core/effects.py",
     "streams/core/handover.py",
     "streams/core/identifier.py",

@@ -20,7 +20,7 @@ from streams.core.actor import Actor, Profile, profile_id_of
 from streams.core.actors import Actors
 from streams.core.belongings import REFUSED, SHARED, Belonging
 from streams.core.decided import accounts, joined, last_said
-from streams.core.limits import Limits, Weight, counts_of, only_one
+from streams.core.limits import Limits, Weight, counts_of, kind_of, only_one
 from streams.core.messages import (
     UNSAID,
     Act,
@@ -195,8 +195,11 @@ class Contests:
             profile.waiting.append(message)
             return
         held = only_one(actor.index, message.kind)
-        if bid.cause.through not in actor.index or held is None:
+        if bid.cause.through not in actor.index:
             self._send(Retry(bid.claimant, bid))
+            return
+        if held is None:
+            self._ask_again(profile, message)
             return
         path = profile.links.path(actor.index[held], actor.index[bid.cause.through])
         _, weight = self.worst(profile, path)
@@ -214,8 +217,11 @@ class Contests:
             self._send(msgspec.structs.replace(message, to=bid.identifier))
             return
         held = only_one(actor.index, message.kind)
-        if bid.claimant in actor.index or held is None:
+        if bid.claimant in actor.index:
             self._send(Retry(bid.claimant, bid))
+            return
+        if held is None:
+            self._ask_again(profile, message)
             return
         path = profile.links.path(actor.index[bid.identifier], actor.index[held])
         worst, mine = self.worst(profile, path)
@@ -232,6 +238,14 @@ class Contests:
             self._refused(actor, bid.identifier, message.kind, bid.cause)
         beat = link if mine is None or mine < link else mine
         self._send(Release(bid.claimant, bid, actor.identifier, rule, is_cut, message.kind, beat))
+
+    def _ask_again(self, profile: Profile, message: Weigh | Contest) -> None:
+        """There is nothing of the kind any more that stands against a bid; where one is claimed, its answer decides."""
+        awaited = [name for name in profile.reserved if name != message.bid.identifier]
+        if any(kind_of(name) == message.kind for name in awaited):
+            profile.waiting.append(message)
+        else:
+            self._send(Retry(message.bid.claimant, message.bid))
 
     def _on_release(self, actor: Actor, profile: Profile, message: Release) -> None:
         bid = message.bid

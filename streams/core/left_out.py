@@ -1,12 +1,13 @@
 """Links of a person that do not count: refused ones, so that they are not asked for again and again, spare ones, and
 those that wait.
 
-Owns what is remembered of them, and how much; must not know why a link was left out.
+Owns what is remembered of them, and how much; must not know which link is the better one.
 """
 
 from typing import Final
 
 from streams.core.actor import Profile
+from streams.core.decided import parting
 from streams.core.limits import Limits, Weight
 from streams.core.messages import Bid, Cause, Link, Retry
 from streams.core.rules import HOUR_MS
@@ -39,15 +40,16 @@ def refuse(
 
 
 def is_known(profile: Profile, one: int, other: int) -> bool:
-    """True if two members, by place, are linked in the tree, or a link between them is spare: no more need be kept."""
+    """True if two members, by place, are linked in the tree, or by a spare link that counts: no more need be kept."""
     parents = profile.links.parents
     if parents[one] == other or parents[other] == one or one == other:
         return True
     if len(profile.spare) >= MOST_SPARE:
         return True
     here, there = profile.members[one], profile.members[other]
-    for first, second, _, _ in profile.spare:
-        if (first == here and second == there) or (first == there and second == here):
+    for first, second, at_ms, _ in profile.spare:
+        is_same = (first == here and second == there) or (first == there and second == here)
+        if is_same and _counts(profile, here, there, at_ms):
             return True
     return False
 
@@ -58,9 +60,17 @@ def ask_again(profile: Profile, bid: Bid) -> None:
 
 
 def spare(profile: Profile, one: str, other: str, at_ms: int, digest: int) -> None:
-    """Keep a link that is left out of the tree, in case that one of those in it has to go."""
-    pairs = {(known[0], known[1]) for known in profile.spare}
-    if (one, other) not in pairs and (other, one) not in pairs and len(profile.spare) < MOST_SPARE:
+    """Keep a link that is left out of the tree, in case that one of those in it has to go.
+
+    Of the same two identifiers one that counts is enough; one that an act has parted may count again, if a block turns
+    out to have been over by then.
+    """
+    for first, second, held_ms, held_digest in profile.spare:
+        is_same = (first == one and second == other) or (first == other and second == one)
+        is_this = held_ms == at_ms and held_digest == digest
+        if is_same and (is_this or _counts(profile, one, other, held_ms)):
+            return
+    if len(profile.spare) < MOST_SPARE:
         profile.spare.append((one, other, at_ms, digest))
 
 
@@ -106,6 +116,11 @@ def take_lost(profile: Profile, limits: Limits) -> list[Link]:
             at_ms = limits.time_of(weight, through, identifier)
             links.append(Link(through, identifier, Cause("", at_ms, weight[1], through)))
     return links
+
+
+def _counts(profile: Profile, one: str, other: str, at_ms: int) -> bool:
+    """True unless an act has parted a link of that moment."""
+    return not profile.acts or parting(profile.acts, one, other, at_ms, (one, other)) is None
 
 
 def _is_of_same(held: Link, link: Link) -> bool:

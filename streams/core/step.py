@@ -15,6 +15,7 @@ from streams.core.acts import pass_on
 from streams.core.arrivals import Arrival, Arrivals, Forwarded
 from streams.core.clock import CLOCKS_KEY, Clocks
 from streams.core.control import CONTROL, Control
+from streams.core.due import Due
 from streams.core.effects import Dead, Effects
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
@@ -23,7 +24,6 @@ from streams.core.outbox import Outbox
 from streams.core.outputs import Output, action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
 from streams.core.rules import Rules
-from streams.core.shapes import NO_TIMER
 from streams.core.stitching import Stitching
 from streams.core.timers import Timers
 from streams.core.touchpoint import Reader, Record, Touchpoint, stitched_ids, tick_ms
@@ -78,7 +78,7 @@ class Step:
             settle=self._settle,
         )
         self._clocks = Clocks(INPUTS, partitions, store.get(CLOCKS_KEY))
-        self._timers = Timers(store)
+        self._due = Due(self._actors, self._profiles, Timers(store))
         self._effects = Effects()
         self._arrivals = Arrivals()
 
@@ -335,11 +335,11 @@ class Step:
     def _finish(self, now_ms: int) -> Effects:
         """Timers, then what the batch has changed as records, then the state."""
         self._clocks.settle()
-        held = self._fire(self._now(now_ms))
-        effects, changed = self._effects, self._profiles.changed
+        effects, changed, clock_ms = self._effects, self._profiles.changed, self._clocks.timer_ms
+        held = self._due.do(clock_ms, now_ms=self._now(now_ms), counts=effects.counts)
         for actor in self._actors.dirty():
             if actor.profile is not None and actor.identifier not in held:
-                self._set_timer(actor, actor.profile)
+                self._due.plan(actor, actor.profile, clock_ms)
         self._count("touchpoints", len(self._arrivals.arrived))
         self._emit(STITCHED, self._stitching.records)
         self._emit(SESSIONS, session_records(changed))
@@ -347,7 +347,7 @@ class Step:
         self._emit(ACTIONS, action_records(changed, self._rules))
         self._emit(IDENTITIES, identity_records(self._identity.belongings, max(0, self._now(now_ms))))
         effects.changes = self._actors.changes()
-        effects.changes += self._timers.changes()
+        effects.changes += self._due.changes()
         if self._clocks.is_changed:
             effects.changes.append((CLOCKS_KEY, self._clocks.encode()))
         return effects
@@ -357,41 +357,6 @@ class Step:
             self._effects.outputs[topic] = records
             if topic == ACTIONS:
                 self._count("actions", len(records))
-
-    def _fire(self, now_ms: int) -> dict[str, int]:
-        """Do what is due by the timer clock, unless a merge or records not heard of might still change it.
-
-        Returns until when whose timers are held.
-        """
-        held: dict[str, int] = {}
-        clock_ms = self._clocks.timer_ms
-        for identifier, entry_ms in self._timers.due(clock_ms):
-            actor = self._actors.find(identifier)
-            if actor is None or actor.profile is None or actor.timer_ms not in (None, entry_ms):
-                continue
-            actor.timer_ms = None
-            due_ms = self._profiles.next_timer(actor.profile)
-            if due_ms > clock_ms:
-                self._set_timer(actor, actor.profile)
-                continue
-            found_ms = actor.profile.found_ms
-            held_until_ms = self._profiles.held_until(actor.profile, clock_ms, now_ms=now_ms)
-            if held_until_ms is None:
-                self._actors.touch(actor)
-                self._profiles.fire(actor, clock_ms)
-                self._count("fired")
-                continue
-            if actor.profile.found_ms != found_ms:
-                self._actors.touch(actor)
-            held[identifier] = held_until_ms
-            self._timers.set(actor, held_until_ms, clock_ms)
-            self._count("held")
-        return held
-
-    def _set_timer(self, actor: Actor, profile: Profile) -> None:
-        due_ms = self._profiles.next_timer(profile)
-        if due_ms != NO_TIMER:
-            self._timers.set(actor, due_ms, self._clocks.timer_ms)
 
     def _tell_clocks(self) -> None:
         rounds = self._clocks.tell()

@@ -123,7 +123,7 @@ def sizes(task: Task) -> Iterator[tuple[str, int]]:
         yield "store: buffer", store.buffered_bytes
         readers = store._db.property_int_value("rocksdb.estimate-table-readers-mem")
         yield "store: filters and indexes", readers or 0
-    yield "timers", deep(step._timers._near) + deep(step._timers._lists)
+    yield "timers", deep(step._due._timers._near) + deep(step._due._timers._lists)
     yield "memo of identifiers", deep(step._identifiers._sets) + deep(step._identifiers._homes)
     # An entry is some objects of 90 B, and functools' own.
     yield "memo of profile ids", actor.profile_id_of.cache_info().currsize * 300

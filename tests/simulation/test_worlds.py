@@ -49,6 +49,9 @@ ONCE = {
     600_176: "a profile went in pieces while the state of another was on its way to it",
     1_000_432: "a split linked an identifier that was blocked for a moment, and was not asked again",
     2_003_663: "what stood against a claim had been parted from whom it was about, and it was not made again",
+    3_029_932: "a spare link that an act had parted kept out a later one of the same two, which counted",
+    3_031_766: "a claim was made again at once, for ever, while an account that stood against it was only claimed",
+    3_032_700: "the same, where it was the claimant that had claimed an account",
     1_003_791: "an action that left with its person was told once more, as cancelled, by whom it left",
 }
 
