@@ -4,16 +4,11 @@ Owns when something is done for a profile that no record asks for; must not know
 entries are kept (see `timers`).
 """
 
-from typing import Final
-
 from streams.core.actor import Actor, Profile
 from streams.core.actors import Actors, Change
 from streams.core.profile import Profiles
 from streams.core.shapes import NO_TIMER
 from streams.core.timers import Timers
-
-_FIRED: Final = "fired"
-_HELD: Final = "held"
 
 
 class Due:
@@ -26,11 +21,8 @@ class Due:
         self._profiles = profiles
         self._timers = timers
 
-    def do(self, clock_ms: int, *, now_ms: int, counts: dict[str, int]) -> dict[str, int]:
-        """Do what is due by the timer clock; returns until when whose timers are held.
-
-        `counts` is told how many fired and how many are held.
-        """
+    def do(self, clock_ms: int, *, now_ms: int) -> tuple[int, dict[str, int]]:
+        """Do what is due by the timer clock; returns for how many, and until when whose timers are held."""
         held: dict[str, int] = {}
         fired = 0
         for identifier, entry_ms in self._timers.due(clock_ms):
@@ -53,11 +45,7 @@ class Due:
                 self._actors.touch(actor)
             held[identifier] = held_until_ms
             self._timers.set(actor, held_until_ms, clock_ms)
-        if fired:
-            counts[_FIRED] = fired
-        if held:
-            counts[_HELD] = len(held)
-        return held
+        return fired, held
 
     def plan(self, actor: Actor, profile: Profile, clock_ms: int) -> None:
         """Come back to a profile when something is due, if ever."""

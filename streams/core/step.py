@@ -336,7 +336,11 @@ class Step:
         """Timers, then what the batch has changed as records, then the state."""
         self._clocks.settle()
         effects, changed, clock_ms = self._effects, self._profiles.changed, self._clocks.timer_ms
-        held = self._due.do(clock_ms, now_ms=self._now(now_ms), counts=effects.counts)
+        fired, held = self._due.do(clock_ms, now_ms=self._now(now_ms))
+        if fired:
+            self._count("fired", fired)
+        if held:
+            self._count("held", len(held))
         for actor in self._actors.dirty():
             if actor.profile is not None and actor.identifier not in held:
                 self._due.plan(actor, actor.profile, clock_ms)
