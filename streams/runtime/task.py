@@ -94,7 +94,7 @@ class Task:
         self._turned_at_s = 0.0
         self._heard_at_s = 0.0
         self._plan = Plan([], 0, {})
-        self._working: asyncio.Task[None] | None = None
+        self._working: asyncio.Task[bool] | None = None
         self._restored = restored
         self._header = list(restored.header)
 
@@ -130,8 +130,9 @@ class Task:
         if has_heard:
             self._heard_at_s = now_s
 
-    def start(self, work: Coroutine[Any, Any, None], *, on_done: Callable[[], None]) -> None:
-        """Does the work of a turn in the background, so that other tasks go on; `on_done` when this one is free."""
+    def start(self, work: Coroutine[Any, Any, bool], *, on_done: Callable[[], None]) -> None:
+        """Does the work of a turn in the background, so that other tasks go on; `on_done` when this one is free, if the
+        work says that it has done anything."""
         self._working = asyncio.ensure_future(work)
         self._working.add_done_callback(lambda done: self._settle(done, on_done=on_done))
 
@@ -213,7 +214,7 @@ class Task:
         """Lets go of the state. Only when settled."""
         self._store.close()
 
-    def _settle(self, done: asyncio.Task[None], *, on_done: Callable[[], None]) -> None:
+    def _settle(self, done: asyncio.Task[bool], *, on_done: Callable[[], None]) -> None:
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if isinstance(error, Fenced):
             end_process(ExitCode.FENCED, str(error))
@@ -222,7 +223,8 @@ class Task:
             end_process(ExitCode.BROKEN, f"task {self.partition}: the commit failed; ending", error=error)
         self._working = None
         self.is_busy = False
-        on_done()
+        if done.result():
+            on_done()
 
 
 @dataclass(slots=True)
@@ -295,7 +297,8 @@ class Tasks:
         if turn.tenure == turn.task.tenure:
             turn.task.start(self._do(turn), on_done=self.on_free)
 
-    async def _do(self, turn: Turn) -> None:
+    async def _do(self, turn: Turn) -> bool:
+        """False if there was nothing to do: nobody need hear at once that an idle task is free again."""
         task = turn.task
         async with self._at_work:
             effects = await task.process(turn)
@@ -303,7 +306,7 @@ class Tasks:
             task.partition, {topic: len(rs) for topic, rs in turn.records.items()}, effects.counts
         )
         if _is_void(turn, effects):
-            return
+            return False
         if self._is_flood(turn, effects):
             # Its state is ahead of its store for good: it must not be taken up again as it is.
             task.end_tenure()
@@ -311,6 +314,7 @@ class Tasks:
             self.stop(ExitCode.TOO_MANY_DEAD, flood_line(effects.dead))
         else:
             await task.commit(effects)
+        return True
 
     async def _unchanged(self, wanted: Collection[int]) -> dict[int, Task]:
         candidates = [partition for partition in wanted if partition in self.parked]
