@@ -212,6 +212,9 @@ class Identity:
         actor = self._actors.find(message.to)
         if actor is None and isinstance(message, Hold):
             return
+        if actor is None and isinstance(message, Link) and message.cause.rule:
+            # Another that the act names has heard of it first.
+            actor = self.actor(message.to, message.cause)
         assert actor is not None, "a message of the protocol for an identifier that was never seen"
         profile = actor.profile
         if profile is None:

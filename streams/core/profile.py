@@ -194,6 +194,8 @@ class Profiles:
         profile.revision += 1
         theirs.revision = profile.revision
         theirs.arrived_ms, theirs.found_ms = profile.arrived_ms, profile.found_ms
+        # Through whom a late one came is not kept: a copy of it is known to either side.
+        theirs.late = dict(profile.late)
         self.hold(profile)
         self.hold(theirs)
         for one in (actor, alone):
