@@ -78,6 +78,8 @@ class Partings:
         rows = only(links, leaving, top)
         stranded = self._stranded(profile, leaving)
         alone = self._profiles.split(actor, [top, *[m for m in leaving if m != top]], rows)
+        # On either side: what stands against the link may be parted from either.
+        left_out.spare(profile, *cut)
         if alone.profile is not None:
             left_out.spare(alone.profile, *cut)
         came_from = actor.profile_id

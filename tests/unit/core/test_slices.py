@@ -18,7 +18,7 @@ def batch() -> dict[str, list[FakeRecord]]:
 def test_slices_are_short_and_come_to_what_one_go_does() -> None:
     """Reading and routing are cut into parts of less than a tenth; what is written does not depend on it.
 
-    Seen to fail with a slice of 1,000 records: there are then two pauses.
+    Seen to fail with a slice of 1,000 records: there are then three pauses.
     """
     sliced, whole = (Step(0, 1, Rules(is_replay=True), FakeStore()) for _ in range(2))
     work = sliced.work(batch(), now_ms=0, caught_up={})
