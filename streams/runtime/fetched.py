@@ -7,6 +7,7 @@ connections.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from struct import Struct
 from typing import Any
 
 import msgspec
@@ -15,9 +16,15 @@ from aiokafka.structs import TopicPartition
 
 from streams.runtime.committed import CommittedBatches
 
-__all__ = ["Fetched", "KafkaRecord"]
+__all__ = ["Fetched", "KafkaRecord", "end_of"]
 
 _NO_HEADERS: tuple[tuple[str, bytes], ...] = ()
+
+_BATCH_HEAD = Struct(">qiibiHi")
+"""First offset, bytes from here on, leader epoch, format, checksum (in its place: of format 2), attributes, last offset
+less the first."""
+_LENGTH_BYTES = 12
+"""The first two of these, which the length does not count."""
 
 
 class KafkaRecord(msgspec.Struct, frozen=True, gc=False):
@@ -33,14 +40,17 @@ class KafkaRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class Fetched:
-    """Records of one partition, to be taken in order and in pieces; `position` is the offset behind the last taken."""
+    """Records of one partition, to be taken in order and in pieces; `position` is the offset behind the last taken, and
+    `end` the one behind all of it."""
 
-    __slots__ = ("_at", "_batches", "_end", "_open", "_tp", "position")
+    __slots__ = ("_at", "_batches", "_end", "_open", "_tp", "end", "position", "size_bytes")
 
     def __init__(
         self, tp: TopicPartition, data: bytes, *, position: int, aborted: Iterable[tuple[int, int]] = ()
     ) -> None:
         self.position = position
+        self.end = end_of(data, position=position)
+        self.size_bytes = len(data)
         self._tp = tp
         self._batches = CommittedBatches(tp, MemoryRecords(data), aborted)
         self._open: list[KafkaRecord] = []
@@ -90,3 +100,17 @@ class Fetched:
             # A broker begins at the batch that holds the position.
             return [record for record in records if record.offset >= self.position]
         return records
+
+
+def end_of(data: bytes, *, position: int) -> int:
+    """The offset behind the last whole record batch, from the batches' heads alone; `position` if there is none."""
+    at = 0
+    while at + _BATCH_HEAD.size <= len(data):
+        first, length, _, version, _, _, last = _BATCH_HEAD.unpack_from(data, at)
+        at += _LENGTH_BYTES + length
+        if at > len(data):
+            # The broker cut it off where the answer was full.
+            break
+        # Before format 2, which Kafka 0.11 brought, each entry stands for itself and has the last offset in it.
+        position = first + (last if version >= 2 else 0) + 1
+    return position

@@ -4,8 +4,10 @@ Takes the place of aiokafka's own loop and leaves to aiokafka the group, metadat
 the consumer's event loop. Must not know tasks, batches or what records mean.
 
 Why: with 64 partitions a fetch of aiokafka costs 1.5 ms although most of them have nothing, and a record three times
-what it has to. And there is one request at a time to a broker, so one that the broker holds, because there is nothing
-yet, holds up every partition that is not part of it: while records wait to be taken, no request is to be held.
+what it has to. And what it has fetched of a partition must be taken before more is asked for: records then wait for
+two batches. Here, fetching goes on behind what waits, within bounds. There is one request at a time to a broker, so one
+that the broker holds, because there is nothing yet, holds up every partition that is not part of it: while one is left
+out, no request is to be held.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from aiokafka import errors
 
 from streams.runtime.bell import Bell, end_wait
 from streams.runtime.fetch_protocol import Answer, Fetch
-from streams.runtime.fetch_sources import FetchPace, Source, by_topic, to_be_asked
+from streams.runtime.fetch_sources import FetchPace, Source, by_topic
 from streams.runtime.fetched import Fetched, KafkaRecord
 
 __all__ = ["Fetching"]
@@ -46,7 +48,6 @@ class Fetching:
         self._ready: dict[int, dict[str, Source]] = {}
         self._led: dict[int, list[Source]] = {}
         self._bells: dict[int, Bell] = {}
-        self._renewing: set[Source] = set()
         self._is_led_anew = asyncio.Event()
         self._crash: BaseException | None = None
         self._held_bytes = 0
@@ -66,7 +67,7 @@ class Fetching:
     # -- for those who take
 
     def ready(self, partition: int, topics: Collection[str]) -> list[str]:
-        """Topics of which something waits, those fetched first first."""
+        """Topics of which something waits, those taken from longest ago first."""
         if self._crash is not None:
             raise self._crash
         return [topic for topic in self._ready.get(partition, ()) if topic in topics]
@@ -78,33 +79,26 @@ class Fetching:
             failure, source.failure = source.failure, None
             self._forget(source)
             raise failure
-        fetched, state = source.fetched, source.state
-        if fetched is None or not self._assignment.active or state._position != fetched.position:
+        waiting, state = source.waiting, source.state
+        if not waiting or not self._assignment.active or state._position != waiting[0].position:
             self._forget(source)
             return []
-        records = fetched.take(room)
-        state.consumed_to(fetched.position)
-        if fetched.is_empty:
+        records: list[KafkaRecord] = []
+        while waiting and len(records) < room:
+            fetched = waiting[0]
+            records += fetched.take(room - len(records))
+            state.consumed_to(fetched.position)
+            if fetched.is_empty:
+                waiting.popleft()
+                source.size_bytes -= fetched.size_bytes
+                self._held_bytes -= fetched.size_bytes
+        if waiting:
+            ready = self._ready[partition]
+            ready[topic] = ready.pop(topic)
+            self._tell_change()
+        else:
             self._forget(source)
         return records
-
-    def renew(self, partitions: Iterable[int], *, below_bytes: int) -> None:
-        """What waits of these was fetched when their task was last free: it is asked for once more, from the same
-        place, before it is taken. Not if so many bytes wait, nor what was asked for a moment ago."""
-        fresh_s = time.monotonic() - self._pace.gap_s
-        self._renewing.clear()
-        if self._held_bytes >= self._pace.buffer_bytes:
-            return
-        for partition in partitions:
-            waiting = self._ready.get(partition, {}).values()
-            if sum([source.size_bytes for source in waiting]) < below_bytes:
-                self._renewing.update(source for source in waiting if source.asked_s < fresh_s)
-        if self._renewing:
-            self._tell_change()
-
-    def is_renewing(self) -> bool:
-        """True until all of that was answered."""
-        return bool(self._renewing)
 
     def position(self, topic: str, partition: int) -> int | None:
         """Offset behind what was taken, markers of transactions included; None while nobody has set one."""
@@ -113,7 +107,7 @@ class Fetching:
         return position
 
     def is_behind(self, partition: int, topics: Collection[str]) -> bool:
-        """True if the broker has shown records of these that were not taken."""
+        """True if the broker has shown records of these that were not fetched."""
         sources = self._sources.get(partition, {})
         return any(
             topic in topics and at.state.lso is not None and at.is_behind for topic, at in sources.items()
@@ -162,9 +156,9 @@ class Fetching:
         self._tell_change()
 
     def _let_go(self, source: Source) -> None:
-        if source.fetched is not None:
-            self._held_bytes -= source.size_bytes
-            source.fetched = None
+        self._held_bytes -= source.size_bytes
+        source.size_bytes = 0
+        source.waiting.clear()
 
     def _tell_change(self) -> None:
         for bell in self._bells.values():
@@ -197,7 +191,6 @@ class Fetching:
         """One loop a broker, until the assignment ends."""
         self._assignment = assignment
         self._sources, self._ready, self._held_bytes = {}, {}, 0
-        self._renewing.clear()
         for tp in sorted(assignment.tps):
             self._sources.setdefault(tp.partition, {})[tp.topic] = Source(tp, assignment.state_value(tp))
         loops: dict[int, asyncio.Task[None]] = {}
@@ -243,41 +236,41 @@ class Fetching:
         sent_s, has_brought = -1.0, True
         bell = self._bells[node] = Bell()
         while assignment.active:
-            asked = self._asked_of(node)
-            left_s = self._due_s(asked, sent_s, has_brought=has_brought) - time.monotonic()
+            led = self._led.get(node, ())
+            asked = self._asked_of(led)
+            is_whole = len(asked) == len(led)
+            due_s = self._due_s(asked, sent_s, is_whole=is_whole, has_brought=has_brought)
+            left_s = due_s - time.monotonic()
             if left_s > 0:
                 await bell.wait(left_s)
                 continue
             sent_s = time.monotonic()
-            has_brought = await self._fetch(node, assignment, asked)
+            wait_ms = self._pace.wait_ms if is_whole else 0
+            has_brought = await self._fetch(node, assignment, asked, wait_ms=wait_ms)
 
-    def _asked_of(self, node: int) -> list[Source]:
-        asked = to_be_asked(self._led.get(node, ()), self._renewing)
-        if self._held_bytes < self._pace.buffer_bytes:
-            return asked
-        return [source for source in asked if source.tp.partition not in self._ready]
+    def _asked_of(self, led: Iterable[Source]) -> list[Source]:
+        most, ready = self._pace.each_bytes, self._ready
+        is_full = self._held_bytes >= self._pace.buffer_bytes
+        return [
+            source
+            for source in led
+            if source.is_to_be_asked(most) and not (is_full and source.tp.partition in ready)
+        ]
 
-    def _due_s(self, asked: Sequence[Source], sent_s: float, *, has_brought: bool) -> float:
+    def _due_s(self, asked: Sequence[Source], sent_s: float, *, is_whole: bool, has_brought: bool) -> float:
         """When the next request is due, on the monotonic clock."""
         if not asked:
             return float("inf")
-        if not self._renewing.isdisjoint(asked):
-            return sent_s
         if has_brought and any(source.is_behind for source in asked):
             return sent_s
-        if self._ready and not any(source.has_flow for source in asked):
+        if not is_whole and not any(source.has_flow for source in asked):
             return sent_s + self._pace.quiet_s
         return sent_s + self._pace.gap_s
 
-    async def _fetch(self, node: int, assignment: Any, asked: list[Source]) -> bool:
+    async def _fetch(self, node: int, assignment: Any, asked: list[Source], *, wait_ms: int) -> bool:
         """One request and its answer. True if it brought records."""
         pace = self._pace
-        request = Fetch(
-            by_topic(asked),
-            wait_ms=0 if self._ready else pace.wait_ms,
-            most=pace.most_bytes,
-            each=pace.each_bytes,
-        )
+        request = Fetch(by_topic(asked), wait_ms=wait_ms, most=pace.most_bytes, each=pace.each_bytes)
         sent_ms = time.time_ns() // 1_000_000
         try:
             answers = await self._client.send(node, request)
@@ -290,7 +283,6 @@ class Fetching:
         if not assignment.active:
             return False
         has_brought, has_failed = self._accept(answers, sent_ms=sent_ms)
-        self._renewing.difference_update(asked)
         if has_brought:
             self._tell_takers()
         if has_failed:
@@ -305,7 +297,8 @@ class Fetching:
             for partition, error_code, end, stable, aborted, records in answers:
                 source = sources[partition][topic]
                 state = source.state
-                if state._position != source.asked_at:
+                if source.next_at != source.asked_at:
+                    # Sought meanwhile.
                     continue
                 if error_code:
                     has_failed = True
@@ -317,12 +310,11 @@ class Fetching:
                 if records:
                     fetched = Fetched(source.tp, records, position=source.asked_at, aborted=aborted)
                     if not fetched.is_empty:
-                        self._let_go(source)
-                        source.fetched, source.has_flow = fetched, True
-                        source.size_bytes = len(records)
-                        self._held_bytes += source.size_bytes
+                        source.waiting.append(fetched)
+                        source.has_flow = has_brought = True
+                        source.size_bytes += fetched.size_bytes
+                        self._held_bytes += fetched.size_bytes
                         self._ready.setdefault(partition, {})[topic] = source
-                        has_brought = True
         return has_brought, has_failed
 
     def _refuse(self, source: Source, error_code: int) -> bool:

@@ -85,7 +85,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             most_bytes=FETCH_BYTES,
             each_bytes=max(wiring.pace.batch_bytes, 1024 * 1024),
             wait_ms=wiring.traits.fetch_wait_ms,
-            # Twice while a task rests: what its next batch takes is then no older than half of that.
+            # Twice while a task rests: what a batch takes is then no older than half of that.
             gap_s=wiring.pace.poll_s / 2,
             buffer_bytes=wiring.pace.buffer_bytes,
         )
@@ -140,8 +140,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def take(
         self, wanted: Mapping[int, Collection[str]], *, pace: Pace, inputs: Collection[str], wait_s: float
     ) -> dict[int, Taken]:
-        """For each task of whose wanted topics something has been fetched, all that was fetched for it, bounded by the
-        pace; waits only while there is nothing at all."""
+        """For the first task of whose wanted topics something has been fetched, all that was, bounded by the pace; waits
+        only while there is nothing at all. Others of which something waits are left out."""
         return await self._called(self._take(wanted, pace, inputs=inputs, wait_s=wait_s))
 
     async def _take(
@@ -150,7 +150,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         subscriptions = self._ensure_consumer()._subscription
         if not self.consumer.flow_active:
             return {}
-        taken = {partition: Taken() for partition in wanted}
         # Tells aiokafka's heartbeat that somebody polls.
         with subscriptions.fetch_context():
             if subscriptions.reassignment_in_progress:
@@ -158,32 +157,28 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             if wait_s > 0 and not any(self._fetching.ready(at, topics) for at, topics in wanted.items()):
                 await self._wait_for_records(wait_s, is_wakeable=True)
             self._is_woken = False
-            deadline_s = time.monotonic() + pace.poll_s
-            await self._renew(wanted, pace, deadline_s=deadline_s)
-            while True:
-                self._take_all(wanted, pace, into=taken)
-                left_s = deadline_s - time.monotonic()
-                # A fetch may bring but one small batch of each partition; a commit costs more than the next fetch.
-                if left_s <= 0 or not self._is_worth_waiting(wanted, taken):
-                    break
-                # Not to be woken: a task that became free can wait for the others' batches to fill.
-                await self._wait_for_records(left_s, is_wakeable=False)
-        for partition, topics in wanted.items():
-            caught_up = self._fetching.caught_up(partition, topics)
-            taken[partition].caught_up = {topic: at for topic, at in caught_up.items() if topic in inputs}
+            waiting = [at for at, topics in wanted.items() if self._fetching.ready(at, topics)]
+            taken = {at: Taken() for at in wanted if at not in waiting}
+            if waiting:
+                taken[waiting[0]] = await self._fill(waiting[0], wanted[waiting[0]], pace)
+        for partition, got in taken.items():
+            caught_up = self._fetching.caught_up(partition, wanted[partition])
+            got.caught_up = {topic: at for topic, at in caught_up.items() if topic in inputs}
         return taken
 
-    async def _renew(self, wanted: Mapping[int, Collection[str]], pace: Pace, *, deadline_s: float) -> None:
-        """What waits was fetched when its task was last free: without this, records wait for two batches."""
-        self._fetching.renew(wanted, below_bytes=pace.batch_bytes // 4)
-        while self._fetching.is_renewing() and (left_s := deadline_s - time.monotonic()) > 0:
+    async def _fill(self, partition: int, topics: Collection[str], pace: Pace) -> Taken:
+        """A batch; not to be woken, since a task that became free can wait for it."""
+        got = Taken()
+        deadline_s = time.monotonic() + pace.poll_s
+        while True:
+            # It never suspends, so the time of this thread is its own.
+            with self.consumer.wiring.metrics.phase(Phase.POLL):
+                self._take_for(partition, topics, pace=pace, into=got)
+            left_s = deadline_s - time.monotonic()
+            # A fetch may bring but one small batch of each partition; a commit costs more than the next fetch.
+            if got.is_full or left_s <= 0 or not self._fetching.is_behind(partition, topics):
+                return got
             await self._wait_for_records(left_s, is_wakeable=False)
-
-    def _is_worth_waiting(self, wanted: Mapping[int, Collection[str]], taken: Mapping[int, Taken]) -> bool:
-        return any(
-            not taken[partition].is_full and self._fetching.is_behind(partition, topics)
-            for partition, topics in wanted.items()
-        )
 
     async def _wait_for_records(self, wait_s: float, *, is_wakeable: bool) -> None:
         if is_wakeable and self._is_woken:
@@ -199,16 +194,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             self._wakeable = None
             timer.cancel()
 
-    def _take_all(
-        self, wanted: Mapping[int, Collection[str]], pace: Pace, *, into: Mapping[int, Taken]
-    ) -> None:
-        # It never suspends, so the time of this thread is its own.
-        with self.consumer.wiring.metrics.phase(Phase.POLL):
-            for partition, topics in wanted.items():
-                self._take_for(partition, topics, pace=pace, into=into[partition])
-
     def _take_for(self, partition: int, topics: Collection[str], *, pace: Pace, into: Taken) -> None:
-        # In the order of fetching, so that no topic of the task starves another.
+        # Those taken longest ago first, so that no topic of the task starves another.
         subscriptions = self._ensure_consumer()._fetcher._subscriptions
         if not self._fetching.ready(partition, topics):
             return

@@ -85,13 +85,15 @@ class Task:
         self.positions = dict(restored.positions)
         self.changelog_end = restored.end
         self.is_busy = False
+        self.is_stepping = False
+        """From when a turn is handed out until its step is done; what follows is the commit."""
+        self.turned_at_s = 0.0
         self.tenure = 0
         self._engine = engine
         self._store = store
         self._commit = commit
         self._metrics = metrics
         self._rests_until_s = 0.0
-        self._turned_at_s = 0.0
         self._heard_at_s = 0.0
         self._plan = Plan([], 0, {})
         self._working: asyncio.Task[bool] | None = None
@@ -113,19 +115,19 @@ class Task:
     def is_due(self, now_s: float) -> bool:
         """True when the task should get a turn even without records."""
         has_news = self.hears(now_s) and self._engine.has_news
-        return has_news or now_s >= self._turned_at_s + IDLE_TURN_S
+        return has_news or now_s >= self.turned_at_s + IDLE_TURN_S
 
     def due_in_s(self, now_s: float) -> float:
         """How long until there may be something to do for it besides records of its inputs."""
-        idle_s = max(0.0, self._turned_at_s + IDLE_TURN_S - now_s)
+        idle_s = max(0.0, self.turned_at_s + IDLE_TURN_S - now_s)
         if self.hears(now_s):
             return 0.0 if self._engine.has_news else idle_s
         return min(idle_s, self._heard_at_s + HEAR_EVERY_S - now_s)
 
     def hand_out(self, now_s: float, *, rest_s: float, has_heard: bool) -> None:
         """Marks the task busy with a turn that is on its way to the agent; the next one may follow after the rest."""
-        self.is_busy = True
-        self._turned_at_s = now_s
+        self.is_busy = self.is_stepping = True
+        self.turned_at_s = now_s
         self._rests_until_s = now_s + rest_s
         if has_heard:
             self._heard_at_s = now_s
@@ -153,6 +155,8 @@ class Task:
             return await self._process(turn.records, turn.positions, now_ms=now_ms, caught_up=turn.caught_up)
         except Exception as error:
             end_process(ExitCode.BROKEN, f"task {self.partition}: processing a batch failed", error=error)
+        finally:
+            self.is_stepping = False
 
     async def carry_out(self, plan: Plan, records: Mapping[str, Sequence[Record]]) -> None:
         """Does the batch that an earlier owner had begun, before anything else."""
@@ -193,7 +197,7 @@ class Task:
     def end_tenure(self) -> None:
         """From here on, turns handed out before come to nothing. Only when settled."""
         self.tenure += 1
-        self.is_busy = False
+        self.is_busy = self.is_stepping = False
 
     async def commit(self, effects: Effects) -> None:
         """Writes what a step wants written; then the store has it."""
@@ -242,6 +246,8 @@ class Tasks:
     """Stops the worker in good order, with this exit code and line."""
     on_free: Callable[[], None] = lambda: None
     """Called when a task has become free again."""
+    on_stepped: Callable[[], None] = lambda: None
+    """Called when no step is at work any more."""
     held: dict[int, Task] = field(default_factory=dict)
     parked: dict[int, Task] = field(default_factory=dict)
     """Given up in the rebalance under way; taken up again if they come back and nobody wrote meanwhile."""
@@ -292,6 +298,17 @@ class Tasks:
         while any(task.is_working for task in self.held.values()):
             await asyncio.gather(*(task.settled() for task in self.held.values()))
 
+    def ready(self, now_s: float) -> list[Task]:
+        """Those that may be given a batch, the one whose last turn is longest ago first. None while a step is at work:
+        what is taken when it is done is fresher."""
+        if self._are_stepping():
+            return []
+        ready = [task for task in self.held.values() if task.is_ready(now_s)]
+        return sorted(ready, key=lambda task: task.turned_at_s)
+
+    def _are_stepping(self) -> bool:
+        return any([task.is_stepping for task in self.held.values()])
+
     def take(self, turn: Turn) -> None:
         """What the agent does with a turn: process it and commit, in the background."""
         if turn.tenure == turn.task.tenure:
@@ -302,6 +319,8 @@ class Tasks:
         task = turn.task
         async with self._at_work:
             effects = await task.process(turn)
+        if not self._are_stepping():
+            self.on_stepped()
         self.metrics.took_batch(
             task.partition, {topic: len(rs) for topic, rs in turn.records.items()}, effects.counts
         )

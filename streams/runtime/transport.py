@@ -51,7 +51,7 @@ class BatchConsumer(driver.Consumer):
         self._freed = Bell()
         self._lag_at = 0.0
         self.last_tasks: tuple[int, ...] = ()
-        self._shards.on_free = self._wake
+        self._shards.on_free, self._shards.on_stepped = self._wake, self._freed.ring
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -78,12 +78,12 @@ class BatchConsumer(driver.Consumer):
             return
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        """The turns that are ready now, one a task; waits up to some 0.2 s for the first."""
+        """The turns that are ready now: a batch for one task, and idle turns for others; waits up to some 0.2 s."""
         if not self.flow_active:
             await self.wait_first(self.can_resume_flow.wait())
             return
         now_s = time.monotonic()
-        ready = [task for task in self._shards.held.values() if task.is_ready(now_s)]
+        ready = self._shards.ready(now_s)
         if not ready:
             await self._nap(now_s, timeout)
             return
@@ -95,8 +95,8 @@ class BatchConsumer(driver.Consumer):
             return
         now_s = time.monotonic()
         for task in ready:
-            got = taken.get(task.partition, Taken())
-            if got.positions or task.is_due(now_s):
+            got = taken.get(task.partition)
+            if got is not None and (got.positions or task.is_due(now_s)):
                 # A full batch means more is waiting: go on at once. Otherwise let the next one fill: commits cost.
                 rest_s = 0.0 if got.is_full else self.wiring.pace.poll_s
                 has_heard = task.partition in hearing or self.wiring.topics.inbox in got.positions
@@ -121,9 +121,10 @@ class BatchConsumer(driver.Consumer):
             end_process(ExitCode.LOST, f"the broker dropped records before they were read: {error}")
 
     async def _nap(self, now_s: float, longest_s: float) -> None:
-        """Until a task is free or has rested, whichever is first."""
+        """Until a step is done, or a task is free or has rested, whichever is first."""
         resting = [task.ready_in_s(now_s) for task in self._shards.held.values() if not task.is_busy]
-        await self._freed.wait(min([*resting, longest_s]))
+        # Not at all, if one has rested: then a step is at work, and its end is waited for.
+        await self._freed.wait(min([rest_s for rest_s in resting if rest_s > 0], default=longest_s))
 
     def _enveloped(self, turn: Turn) -> tuple[TP, ConsumerMessage]:
         # The inbox stands for all topics of the task. Offset 0 always: Faust compares offsets to drop what it has

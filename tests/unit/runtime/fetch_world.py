@@ -98,7 +98,12 @@ class World:
 
 @asynccontextmanager
 async def world(
-    broker: Broker, *, gap_s: float = 0.0, is_sought: bool = True, buffer_bytes: int = 1 << 20
+    broker: Broker,
+    *,
+    gap_s: float = 0.0,
+    is_sought: bool = True,
+    each_bytes: int = 1000,
+    buffer_bytes: int = 1 << 20,
 ) -> AsyncIterator[World]:
     """The loop at work on both partitions, from offset 0."""
 
@@ -107,7 +112,9 @@ async def world(
     consumer = SimpleNamespace(
         _client=broker, _subscription=subscriptions, _fetcher=SimpleNamespace(_fetch_waiters=waiters)
     )
-    pace = FetchPace(most_bytes=1000, each_bytes=1000, wait_ms=50, gap_s=gap_s, buffer_bytes=buffer_bytes)
+    pace = FetchPace(
+        most_bytes=1000, each_bytes=each_bytes, wait_ms=50, gap_s=gap_s, buffer_bytes=buffer_bytes
+    )
     fetching = Fetching(consumer, pace)
     subscriptions.subscribe({"a", "b"})
     subscriptions.assign_from_subscribed({A, B})

@@ -10,6 +10,7 @@ import pytest
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
@@ -138,6 +139,7 @@ def test_what_is_read_is_what_aiokafka_reads(found: list[Batch], skipped: int, r
     data, aborted = laid_out(found, start=start)
     expected, behind = by_stock(data, list(aborted), start + skipped)
     fetched = Fetched(TP, data, position=start + skipped, aborted=aborted)
+    assert fetched.end == (behind if found else start + skipped), "known before anything is opened"
     pieces = list(in_pieces(fetched, room))
     assert seen([record for piece in pieces for record in piece]) == expected
     assert all(len(piece) <= room for piece in pieces)
@@ -164,4 +166,17 @@ def test_a_batch_cut_off_is_not_read() -> None:
     """A broker may end an answer inside a batch: that batch comes with the next fetch."""
     whole, cut = Batch(2).encode(0), Batch(2).encode(2)[:-1]
     fetched = Fetched(TP, whole + cut, position=0)
+    assert fetched.end == 2
     assert (len(fetched.take(10)), fetched.is_empty, fetched.position) == (2, True, 2)
+
+
+def test_the_old_formats_end_where_they_say() -> None:
+    """Entries from before Kafka 0.11 stand for themselves; their bytes where a batch has its last offset mean another
+    thing. Seen to fail where the format is not looked at."""
+    builder = LegacyRecordBatchBuilder(1, 0, 1_000_000)
+    for at in range(3):
+        builder.append(at, 1000, b"key", b"a value", [])
+    data = bytes(builder.build())
+    fetched = Fetched(TP, data, position=0)
+    assert fetched.end == 3
+    assert (len(fetched.take(10)), fetched.position) == (3, 3)

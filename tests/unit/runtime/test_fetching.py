@@ -18,34 +18,71 @@ def test_nothing_is_asked_without_a_position() -> None:
             assert at.broker.requests == []
             at.seek(A, 3)
             await settle()
-            assert at.broker.asked() == [{"a": 3}]
+            assert at.broker.asked()[0] == {"a": 3}
+            assert all("b" not in asked for asked in at.broker.asked())
 
     asyncio.run(scenario())
 
 
-def test_what_waits_is_not_asked_for_again_until_it_is_taken() -> None:
-    """One answer of a partition waits at a time: that bounds memory. Taken in part, it still waits."""
+def test_fetching_goes_on_behind_what_waits() -> None:
+    """What is taken is as new as the last fetch, however long ago the first record of it was fetched.
+
+    Seen to fail where one answer of a partition waits at a time: the last two records wait for another batch.
+    """
 
     async def scenario() -> None:
-        async with world(Broker({A: 5, B: 0})) as at:
-            assert at.fetching.ready(0, {"a", "b"}) == ["a"]
-            assert at.take("a", room=3) == [0, 1, 2]
-            await settle(after_s=0.06)
-            assert all("a" not in asked for asked in at.broker.asked()[1:])
-            assert at.take("a") == [3, 4]
-            assert at.fetching.ready(0, {"a"}) == []
+        async with world(Broker({A: 3, B: 0})) as at:
+            at.broker.ends[A] = 5
+            at.broker.gate.set()
             await settle()
-            assert at.broker.asked()[-1]["a"] == 5
-            assert at.position(A) == 5
+            assert [asked["a"] for asked in at.broker.asked()[:2]] == [0, 3]
+            assert at.take("a", room=4) == [0, 1, 2, 3], "through two answers"
+            assert at.position(A) == 4
+            assert at.fetching.ready(0, {"a", "b"}) == ["a"]
+            assert at.take("a") == [4]
+            assert at.fetching.ready(0, {"a"}) == []
+            assert at.fetching._held_bytes == 0
 
     asyncio.run(scenario())
 
 
-def test_a_request_is_held_only_while_nothing_waits() -> None:
+def test_what_waits_of_a_partition_is_bounded() -> None:
+    """Once as much waits as one answer may bring, no more is asked for until some is taken."""
+
+    async def scenario() -> None:
+        async with world(Broker({A: 5, B: 0}), each_bytes=1) as at:
+            at.broker.ends[A] = 7
+            await settle(after_s=0.06)
+            assert [asked["a"] for asked in at.broker.asked() if "a" in asked] == [0]
+            assert at.take("a", room=3) == [0, 1, 2]
+            await settle(after_s=0.06)
+            assert [asked["a"] for asked in at.broker.asked() if "a" in asked] == [0], (
+                "its answer still waits"
+            )
+            assert at.take("a") == [3, 4]
+            await settle()
+            assert at.broker.asked()[-1]["a"] == 5
+
+    asyncio.run(scenario())
+
+
+def test_no_topic_of_a_task_starves_another() -> None:
+    """What is taken from goes behind what is not, though more of it waits."""
+
+    async def scenario() -> None:
+        async with world(Broker({A: 5, B: 5})) as at:
+            [first, second] = at.fetching.ready(0, {"a", "b"})
+            at.take(first, room=2)
+            assert at.fetching.ready(0, {"a", "b"}) == [second, first]
+
+    asyncio.run(scenario())
+
+
+def test_a_request_is_held_only_if_it_asks_for_all() -> None:
     """A request that the broker holds would hold up the partitions that are freed meanwhile."""
 
     async def scenario() -> None:
-        async with world(Broker({A: 0, B: 0})) as at:
+        async with world(Broker({A: 0, B: 0}), each_bytes=1) as at:
             at.broker.ends[A] = 2
             at.broker.gate.set()
             await settle()
@@ -85,6 +122,7 @@ def test_a_seek_voids_what_waits_and_what_is_on_its_way() -> None:
 
     async def scenario() -> None:
         async with world(Broker({A: 5, B: 0})) as at:
+            at.broker.gate.set()
             at.seek(A, 2)
             assert at.fetching.ready(0, {"a"}) == []
             await asyncio.sleep(0)
@@ -110,7 +148,7 @@ def test_caught_up_is_told_by_when_the_fetch_was_sent() -> None:
             assert set(at.fetching.caught_up(0, {"a", "b"})) == {"a"}
             assert at.fetching.caught_up(0, {"a"})["a"] <= at.broker.heard_ms[0]
             assert at.fetching.lags()[0] == {("a", 0): 0, ("b", 0): 2}
-            assert at.fetching.is_behind(0, {"b"})
+            assert not at.fetching.is_behind(0, {"b"}), "all that was shown is fetched"
             at.take("b")
             assert set(at.fetching.caught_up(0, {"a", "b"})) == {"a", "b"}
             assert at.fetching.lags()[0] == {("a", 0): 0, ("b", 0): 0}
@@ -137,7 +175,7 @@ def test_a_lost_leader_holds_up_nobody_else() -> None:
 
     async def scenario() -> None:
         async with world(Broker({A: 5, B: 5}, leaders={A: None})) as at:
-            assert at.broker.asked() == [{"b": 0}]
+            assert all("a" not in asked for asked in at.broker.asked())
             assert at.broker.metadata_asked > 0
             at.broker.leaders[A] = 2
             await settle(after_s=0.15)
@@ -157,7 +195,10 @@ def test_a_moved_leader_is_followed() -> None:
             at.broker.leaders[B] = 2
             at.broker.listener(None)
             await settle(after_s=0.15)
-            assert [node for node, request in at.broker.requests if "b" in request.asked] == [1, 2]
+            assert {node for node, request in at.broker.requests if request.asked.get("b") == [(0, 0)]} == {
+                1,
+                2,
+            }
             assert at.take("b") == [0, 1, 2, 3, 4]
 
     asyncio.run(scenario())
@@ -186,7 +227,8 @@ def test_a_new_assignment_starts_over() -> None:
             assert at.fetching.ready(0, {"a", "b"}) == []
             at.seek(B, 4)
             await settle()
-            assert at.broker.asked()[-1] == {"b": 4}
+            assert {"b": 4} in at.broker.asked()
+            assert "a" not in at.broker.asked()[-1]
             assert at.take("b") == [4]
 
     asyncio.run(scenario())
