@@ -274,6 +274,14 @@ class Contests:
         if held is not None and held.number == bid.number and held.claimant == bid.claimant:
             del profile.reserved[bid.identifier]
 
+    def settle_merged(self, actor: Actor, profile: Profile, bid: Bid) -> None:
+        """The claim has made two profiles one. What was cut for it is asked again: who stood against may have left
+        before they were one."""
+        self.settle_bid(profile, bid)
+        if profile.spare:
+            for link in left_out.take_outward(profile, actor.index):
+                self._send(link)
+
     def wait(self, profile: Profile, link: Link) -> None:
         """Keep a link until it can be looked at."""
         left_out.wait(profile, link, self._limits)

@@ -368,7 +368,7 @@ class Identity:
         if self._handovers.on_absorb(actor, profile, message):
             if profile.acts:
                 self._send(Heed(actor.identifier, actor.identifier, []))
-            self._contests.settle_bid(profile, message.bid)
+            self._contests.settle_merged(actor, profile, message.bid)
             self._partings.resume(profile)
 
     def _on_repoint(self, message: Repoint) -> None:

@@ -4,6 +4,7 @@ those that wait.
 Owns what is remembered of them, and how much; must not know which link is the better one.
 """
 
+from collections.abc import Container
 from typing import Final
 
 from streams.core.actor import Profile
@@ -97,6 +98,18 @@ def take_spare(profile: Profile) -> list[Link]:
     """All spare links, to be looked at again; they are kept no longer."""
     spare, profile.spare = profile.spare, []
     return [Link(one, other, Cause("", at_ms, digest, one)) for one, other, at_ms, digest in spare]
+
+
+def take_outward(profile: Profile, members: Container[str]) -> list[Link]:
+    """Spare links to those who are no members, to be looked at again; they are kept no longer."""
+    kept, outward = [], []
+    for one, other, at_ms, digest in profile.spare:
+        if one in members and other in members:
+            kept.append((one, other, at_ms, digest))
+        else:
+            outward.append(Link(one, other, Cause("", at_ms, digest, one)))
+    profile.spare = kept
+    return outward
 
 
 def take_refused(profile: Profile) -> list[Retry]:
