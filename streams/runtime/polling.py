@@ -140,8 +140,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def take(
         self, wanted: Mapping[int, Collection[str]], *, pace: Pace, inputs: Collection[str], wait_s: float
     ) -> dict[int, Taken]:
-        """For the first task of whose wanted topics something has been fetched, all that was, bounded by the pace; waits
-        only while there is nothing at all. Others of which something waits are left out."""
+        """For the first task of whose wanted topics something has been fetched, all that was, bounded by the pace; one
+        waits only while there is nothing at all. Others of which something is there are left out."""
         return await self._called(self._take(wanted, pace, inputs=inputs, wait_s=wait_s))
 
     async def _take(

@@ -307,7 +307,7 @@ class Tasks:
         return sorted(ready, key=lambda task: task.turned_at_s)
 
     def _are_stepping(self) -> bool:
-        return any([task.is_stepping for task in self.held.values()])
+        return any(task.is_stepping for task in self.held.values())
 
     def take(self, turn: Turn) -> None:
         """What the agent does with a turn: process it and commit, in the background."""
