@@ -173,9 +173,9 @@ def _cost(
             # The first record is a tick: what the workers count from then on has all touchpoints in it.
             feeder.tick(stream.options.start_ms - 1)
             wait_until_read(bootstrap, app, running)
-            if workers > 1:
-                time.sleep(_WARM_UP_S)
             if is_backlog:
+                # Until all have their tasks, and as long where there is one: what a worker idles costs as well.
+                time.sleep(_WARM_UP_S)
                 # Stopped for less than a session.
                 _signal(running, SIGSTOP)
             feed(stream, feeder)
@@ -250,7 +250,6 @@ def delays(bootstrap: str, emitted: Sequence[Emitted], rate: float) -> list[tupl
         {
             "bootstrap.servers": bootstrap,
             "partitioner": "murmur2_random",
-            "linger.ms": 2,
             "queue.buffering.max.messages": 500_000,
         }
     )
