@@ -244,6 +244,11 @@ class Carts(Section):
     recovery_s: Seconds = Field(
         default=259_200, description="A purchase within so many seconds after the action recovers the cart."
     )
+    leftovers: Literal["drop", "keep"] = Field(
+        default="drop",
+        description="What an order leaves of a cart that it was not made from, and has not all products of: drop, it "
+        "goes as well; keep, it stays and may be abandoned.",
+    )
     most_entries: int = Field(
         default=2_000,
         ge=10,

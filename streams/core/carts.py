@@ -10,7 +10,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from streams.core.journal import Row
-from streams.core.rules import Rules
+from streams.core.rules import KEEP, Rules
 from streams.core.shapes import CartEntry, EpisodeRow, Item
 
 ADDED: Final = 1
@@ -164,7 +164,7 @@ def advance(episodes: list[Episode], at_ms: int, cart: CartEntry | None, rules: 
         episode = None
     if episode is None:
         return _open(episodes, cart, rules.abandon_after_ms)
-    _apply(episode, cart)
+    _apply(episode, cart, keeps_leftovers=rules.leftovers == KEEP)
     return True
 
 
@@ -180,7 +180,7 @@ def episodes_of(in_order: Iterable[Row], carts: Sequence[CartEntry], rules: Rule
 
 
 def _open(episodes: list[Episode], cart: CartEntry, abandon_after_ms: int) -> bool:
-    items = _contents((), cart)
+    items = () if cart.kind == ORDERED else _contents((), cart)
     if not items:
         return False
     at_ms = cart.occurred_ms
@@ -193,17 +193,21 @@ def _open(episodes: list[Episode], cart: CartEntry, abandon_after_ms: int) -> bo
     return True
 
 
-def _apply(episode: Episode, cart: CartEntry) -> None:
-    items = _contents(episode.items, cart)
+def _apply(episode: Episode, cart: CartEntry, *, keeps_leftovers: bool) -> None:
+    is_order = cart.kind == ORDERED
+    items = (
+        _leftovers(episode, cart, are_kept=keeps_leftovers) if is_order else _contents(episode.items, cart)
+    )
     episode.updated_ms, episode.last_by = cart.occurred_ms, cart.message_id
-    episode.cart_id = episode.cart_id or cart.cart_id
+    if not items or not is_order:
+        # An order that leaves something was not the cart's own.
+        episode.cart_id = episode.cart_id or cart.cart_id
     episode.currency = episode.currency or cart.currency
     if items:
         episode.items = items
         if episode.left is None:
             episode.arrived_ms = max(episode.arrived_ms, cart.arrived_ms)
         return
-    is_order = cart.kind == ORDERED
     _end(episode, PURCHASED if is_order else EMPTIED, at_ms=cart.occurred_ms)
     episode.end_digest, episode.ended_by = cart.digest, cart.message_id
     episode.revenue_micros = cart.revenue_micros if is_order else None
@@ -214,9 +218,7 @@ def _end(episode: Episode, outcome: str, *, at_ms: int) -> None:
 
 
 def _contents(items: tuple[Item, ...], cart: CartEntry) -> tuple[Item, ...]:
-    """The cart's items after one entry."""
-    if cart.kind == ORDERED:
-        return ()
+    """The cart's items after one entry that is no order."""
     held = {} if cart.kind == UPDATED else {item.product_id: item for item in items}
     sign = -1 if cart.kind == REMOVED else 1
     for item in cart.items:
@@ -228,3 +230,13 @@ def _contents(items: tuple[Item, ...], cart: CartEntry) -> tuple[Item, ...]:
                 said.product_id, said.name, said.category, quantity, said.price_micros
             )
     return tuple(held.values())
+
+
+def _leftovers(episode: Episode, order: CartEntry, *, are_kept: bool) -> tuple[Item, ...]:
+    """What an order leaves in the cart: nothing if it was made from that cart or does not say what was bought, else all
+    but the products that were bought, however many of them."""
+    is_made_from_it = bool(order.cart_id) and order.cart_id == episode.cart_id
+    if not are_kept or is_made_from_it or not order.items:
+        return ()
+    bought = {item.product_id for item in order.items}
+    return tuple([item for item in episode.items if item.product_id not in bought])

@@ -12,6 +12,8 @@ RANKS: Final = ("user_id", "loyalty_id", "email", "phone", "device_id", "anonymo
 KEEP: Final = "keep"
 MOVE: Final = "move"
 """Whose an identifier is that two people use who cannot be one: the first one's by event time, or the latest one's."""
+DROP: Final = "drop"
+"""Leftovers of a cart after an order: they go with it; KEEP: they stay, and may be abandoned."""
 LIMITS: Final[dict[str, int]] = {
     "user_id": 1,
     "loyalty_id": 1,
@@ -50,6 +52,8 @@ class Rules:
     gaps_ms: Mapping[str, int] = field(default_factory=dict)
     abandon_after_ms: int = HOUR_MS // 2
     recovery_ms: int = 72 * HOUR_MS
+    leftovers: str = DROP
+    """DROP or KEEP: what an order leaves of a cart that it names no part of, and has not all products of."""
     timer_lateness_ms: int = 10_000
     max_action_age_ms: int = 24 * HOUR_MS
     expires_ms: int = 24 * HOUR_MS

@@ -46,10 +46,12 @@ class Episode:
         return "abandoned" if self.abandonment else "open"
 
 
-def cart_after(cart: Cart, touchpoint: Touchpoint) -> Cart:
-    """The cart once the touchpoint has happened; events that are not about the cart leave it alone."""
+def cart_after(
+    cart: Cart, touchpoint: Touchpoint, cart_id: str | None = None, rules: Rules = DEFAULT
+) -> Cart:
+    """The cart of that id once the touchpoint has happened; events that are not about the cart leave it alone."""
     if touchpoint.event == ORDER:
-        return ()
+        return leftovers(cart, touchpoint, cart_id) if rules.keeps_leftovers else ()
     if touchpoint.event == UPDATED:
         return with_changes((), touchpoint.items, sign=1)
     if touchpoint.event == ADDED:
@@ -57,6 +59,20 @@ def cart_after(cart: Cart, touchpoint: Touchpoint) -> Cart:
     if touchpoint.event == REMOVED:
         return with_changes(cart, touchpoint.items, sign=-1)
     return cart
+
+
+def leftovers(cart: Cart, order: Touchpoint, cart_id: str | None) -> Cart:
+    """What an order leaves in a cart that it was not made from, if it says what was bought: all other products."""
+    is_made_from_it = bool(order.cart_id) and order.cart_id == cart_id
+    if is_made_from_it or not order.items:
+        return ()
+    bought = [item.product_id for item in order.items]
+    return tuple(item for item in cart if item.product_id not in bought)
+
+
+def cart_id_of(touchpoints: Sequence[Touchpoint]) -> str | None:
+    """The id of a cart that these have filled: the first that one of them says, orders apart."""
+    return next((t.cart_id for t in touchpoints if t.event in (ADDED, REMOVED, UPDATED) and t.cart_id), None)
 
 
 def with_changes(cart: Cart, changes: Sequence[Item], *, sign: int) -> Cart:
@@ -86,7 +102,8 @@ def episodes_of(touchpoints: Sequence[Touchpoint], rules: Rules = DEFAULT) -> tu
         if opened is not None and _is_expired(touchpoints[: index + 1], carts, opened, rules=rules):
             episodes.append(_episode(touchpoints[:index], carts, opened, ended=None, rules=rules))
             before, opened = (), None
-        carts.append(cart_after(before, touchpoint))
+        cart_id = cart_id_of(touchpoints[opened:index]) if opened is not None else None
+        carts.append(cart_after(before, touchpoint, cart_id, rules))
         if not before and carts[-1]:
             opened = index
         elif before and not carts[-1] and opened is not None:

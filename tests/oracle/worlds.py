@@ -75,7 +75,7 @@ def world(seed: int) -> World:
     """The world of this seed; the same seed always gives the same one."""
     rng = Random(seed)
     size = rng.choice([rng.randint(1, 8), rng.randint(2, 25), rng.randint(10, 60)])
-    rules = replace(_rules(rng), **_limits(seed))
+    rules = replace(_rules(rng), **_limits(seed), **_leftovers(seed))
     people = _knot(rng) if rng.random() < 0.3 else _people(rng)
     clocks_ms = [START_MS + rng.choice(GAPS_MS) for _ in people]
     originals = []
@@ -120,6 +120,11 @@ def _limits(seed: int) -> dict[str, Any]:
         return {"limits": {}}
     moving = rng.sample([type_ for type_ in dict.fromkeys(POOL) if type_ != "user_id"], rng.choice([1, 2]))
     return {"limits": {"user_id": 1}, "moving": frozenset(moving if style == "move" else ())}
+
+
+def _leftovers(seed: int) -> dict[str, Any]:
+    """A third of the shops keep what an order leaves of a cart."""
+    return {"keeps_leftovers": Random(f"leftovers {seed}").random() < 0.34}
 
 
 def shuffled(original: World, seed: int, *, keep_times: bool = False) -> World:

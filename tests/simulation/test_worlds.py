@@ -10,6 +10,8 @@ from dataclasses import replace
 
 import pytest
 
+from tests.oracle.carts import Cart, cart_after
+from tests.oracle.persons import on_time, persons_of
 from tests.oracle.rules import MINUTE_MS
 from tests.oracle.touchpoints import Touchpoint
 from tests.oracle.worlds import START_MS, World
@@ -87,6 +89,23 @@ def test_some_worlds_are_played_again_and_decide_nothing_early() -> None:
     """Those are compared to the last id, of actions too."""
     again = [world_of(seed) for seed in range(0, 100, AGAIN)]
     assert sum(not played.ticks_ms and any_cart(played) for played in again) >= 5
+
+
+def test_many_worlds_keep_what_an_order_leaves() -> None:
+    """Orders that have bought a part of a cart, from another cart or none."""
+    shops = [world_of(seed) for seed in range(100)]
+    assert sum(leaves_something(played) for played in shops if played.rules.keeps_leftovers) >= 5
+
+
+def leaves_something(played: World) -> bool:
+    """Whether a cart of anybody's goes on after an order."""
+    for person in persons_of(played.touchpoints, played.rules, played.acts):
+        cart: Cart = ()
+        for point in on_time(person, played.rules):
+            before, cart = cart, cart_after(cart, point, None, played.rules)
+            if point.event == "Order Completed" and point.items and () != cart != before:
+                return True
+    return False
 
 
 def any_cart(played: World) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.oracle.touchpoints import Item, Touchpoint, occurred_ms
 from tests.unit.oracle.build import added, ordered, touchpoint
 
 HATS: Cart = (Item("hat", 2, 5),)
+KEEPING = replace(DEFAULT, keeps_leftovers=True)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,43 @@ HATS: Cart = (Item("hat", 2, 5),)
 def test_what_an_event_does_to_a_cart_of_two_hats(event: str, items: list[Item], after: list[Item]) -> None:
     """Additions, removals, snapshots and orders; everything else leaves the cart alone."""
     assert cart_after(HATS, touchpoint("m", event=event, items=tuple(items))) == tuple(after)
+
+
+@pytest.mark.parametrize(
+    ("cart_id", "items", "after"),
+    [
+        (None, [Item("hat", 1, 1)], [Item("bag", 1, 9)]),
+        (None, [Item("scarf", 1, 1)], [Item("bag", 1, 9), Item("hat", 2, 5)]),
+        (None, [Item("hat"), Item("bag")], []),
+        (None, [], []),
+        ("other", [Item("hat", 3, 1)], [Item("bag", 1, 9)]),
+        ("mine", [Item("hat", 1, 1)], []),
+    ],
+)
+def test_what_an_order_leaves_where_leftovers_are_kept(
+    cart_id: str | None, items: list[Item], after: list[Item]
+) -> None:
+    """All products that it does not name, unless it was made from this cart, or names none."""
+    order = replace(touchpoint("m", event="Order Completed", items=tuple(items)), cart_id=cart_id)
+    cart = (Item("bag", 1, 9), *HATS)
+    assert cart_after(cart, order, "mine", KEEPING) == tuple(after)
+    assert cart_after(cart, order, "mine", DEFAULT) == ()
+
+
+def test_what_an_order_leaves_is_abandoned_in_its_turn() -> None:
+    """Half an hour after the order; the one that takes the rest has bought the cart."""
+    points = [
+        added("m0", 0),
+        added("m1", 1, product="bag"),
+        replace(ordered("m2", 10), items=(Item("hat"),)),
+        replace(ordered("m3", 60), items=(Item("bag"),)),
+    ]
+    [episode] = episodes_of(points, KEEPING)
+    assert (episode.status, episode.ended_by) == ("purchased", "m3")
+    assert episode.abandonment is not None
+    assert episode.abandonment.due_ms == 40 * MINUTE_MS
+    assert [item.product_id for item in episode.abandonment.items] == ["bag"]
+    assert [e.ended_by for e in episodes_of(points)] == ["m2"]
 
 
 def test_value_is_quantity_times_price() -> None:
