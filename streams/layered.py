@@ -56,6 +56,7 @@ def _schema(section: type[BaseModel], key: str) -> dict[str, Any]:
 
 
 BY_NAME = " by name"
+A_LIST = "a list of "
 
 
 def _in_words(schema: Mapping[str, Any]) -> str:
@@ -64,7 +65,7 @@ def _in_words(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
     if schema["type"] == "array":
-        return "a list of names"
+        return A_LIST + ("whole numbers" if schema["items"].get("type") == "integer" else "names")
     if schema["type"] == "object":
         values = schema.get("additionalProperties", {})
         return (" or ".join(values["enum"]) if "enum" in values else "whole numbers") + BY_NAME
@@ -190,7 +191,7 @@ def _unpacked(text: str, shape: str) -> object:
 
     A list is `a,b` or `["a","b"]`, numbers by name are `web=900,app=60` or `{"web":900}`.
     """
-    if shape == "a list of names":
+    if shape.startswith(A_LIST):
         return _from_json(text, "[") or [part.strip() for part in text.split(",") if part.strip()]
     if shape.endswith(BY_NAME):
         pairs = (part.partition("=") for part in text.split(",") if part.strip())

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from streams.accepted import blocked_entries, domains, known_channels, known_region, unique
 from streams.layered import Layers, SettingsError, Source, allowed, sections_of
@@ -244,6 +245,11 @@ class Carts(Section):
     recovery_s: Seconds = Field(
         default=259_200, description="A purchase within so many seconds after the action recovers the cart."
     )
+    reminders_s: tuple[Seconds, ...] = Field(
+        default=(),
+        description="A cart that is still abandoned is due again so many seconds after its owner fell silent, once the "
+        "owner is silent: rising, all later than abandon_after_s, none later than recovery_s; as in [86400, 259200].",
+    )
     leftovers: Literal["drop", "keep"] = Field(
         default="drop",
         description="What an order leaves of a cart that it was not made from, and has not all products of: drop, it "
@@ -254,6 +260,17 @@ class Carts(Section):
         ge=10,
         description="So many touchpoints about one person's cart are remembered; further ones do not count.",
     )
+
+    @field_validator("reminders_s")
+    @classmethod
+    def _follow_each_other(cls, reminders_s: tuple[int, ...], known: ValidationInfo) -> tuple[int, ...]:
+        # Where one of the others is wrong, that is said.
+        times = (known.data.get("abandon_after_s", 0), *reminders_s)
+        if any(later <= earlier for earlier, later in pairwise(times)):
+            raise ValueError(f"must rise, from more than abandon_after_s, {times[0]}")
+        if times[-1] > known.data.get("recovery_s", times[-1]):
+            raise ValueError(f"must not be later than recovery_s, {known.data['recovery_s']}")
+        return reminders_s
 
 
 class Actions(Section):

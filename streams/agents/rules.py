@@ -21,6 +21,7 @@ def rules_of(settings: Settings) -> Rules:
         gaps_ms={channel: gap_s * 1000 for channel, gap_s in settings.sessions.gaps_s.items()},
         abandon_after_ms=settings.carts.abandon_after_s * 1000,
         recovery_ms=settings.carts.recovery_s * 1000,
+        reminders_ms=tuple(after_s * 1000 for after_s in settings.carts.reminders_s),
         leftovers=settings.carts.leftovers,
         most_touchpoints=settings.sessions.most_touchpoints,
         most_cart_entries=settings.carts.most_entries,

@@ -111,7 +111,7 @@ def _print_table(found: list[Entry]) -> None:
 def _in_line(value: Any) -> str:
     """As the environment would spell it."""
     if isinstance(value, tuple):
-        return ",".join(value)
+        return ",".join(str(part) for part in value)
     if isinstance(value, dict):
         return ",".join(f"{name}={number}" for name, number in value.items())
     return str(value)

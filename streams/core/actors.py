@@ -12,7 +12,7 @@ import msgspec
 
 from streams.core import roster
 from streams.core.actor import Actor, Profile
-from streams.core.carts import Episode
+from streams.core.carts import Episode, reminded_of
 from streams.core.journal import Journal
 from streams.core.shapes import NEVER, Alias, CartEntry, Contested, Root, SessionRow
 from streams.core.shelf import read as read_sessions
@@ -72,7 +72,7 @@ def _stored(actor: Actor, profile: Profile, sessions: list[SessionRow], journal:
         journal.first, len(journal.parts), journal.tail, _or_none(journal.floor_ms), profile.shelf.forgotten,
         profile.shelf.parts(), links, actor.generation, _contested(actor, profile, via),
         "" if profile.name == actor.identifier else profile.name, profile.proposed_size,
-        roster.parts_of(len(profile.members)),
+        roster.parts_of(len(profile.members)), reminded_of(profile.episodes),
     )  # fmt: skip
 
 
@@ -159,6 +159,8 @@ def _fill(profile: Profile, head: Root) -> None:
     profile.revision = head.revision
     profile.last_ms, profile.last_digest = _or_never(head.last_ms), head.last_digest
     profile.episodes = [Episode(*row) for row in head.episodes]
+    for episode, (quiet_ms, later) in zip(profile.episodes, head.reminded, strict=False):
+        episode.quiet_ms, episode.later = quiet_ms, later
     profile.actions = head.actions
     profile.late, profile.proposal, profile.waiting = head.late, head.proposal, head.waiting
     profile.proposed_size = head.proposed_size

@@ -11,7 +11,7 @@ from mypy_extensions import mypyc_attr
 
 from streams.core.journal import Row
 from streams.core.rules import KEEP, Rules
-from streams.core.shapes import CartEntry, EpisodeRow, Item
+from streams.core.shapes import NO_TIMER, CartEntry, EpisodeRow, Item, RemindedRow, StepRow
 
 ADDED: Final = 1
 REMOVED: Final = 2
@@ -41,12 +41,14 @@ class Episode:
 
     `due_ms` is the end of the owner's first silence, as far as known; `left` is what lay in the cart then, set once a
     later touchpoint shows that the silence was long enough; `arrived_ms` is when the last of what filled it until then
-    arrived; `is_given_up` while an action for it is due. Times in epoch ms.
+    arrived; `is_given_up` while an action for it is due. Where there are reminders, `quiet_ms` is when the owner was
+    seen last, and `later` what a later touchpoint has shown of each. Times in epoch ms.
     """
 
     __slots__ = (
         "arrived_ms", "cart_id", "currency", "digest", "due_ms", "end_digest", "ended_by", "ended_ms", "is_given_up",
-        "items", "last_by", "left", "left_by", "opened_by", "opened_ms", "outcome", "revenue_micros", "updated_ms",
+        "items", "last_by", "later", "left", "left_by", "opened_by", "opened_ms", "outcome", "quiet_ms",
+        "revenue_micros", "updated_ms",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +72,8 @@ class Episode:
         arrived_ms: int = 0,
         is_given_up: bool = False,
     ) -> None:
+        self.quiet_ms = 0
+        self.later: tuple[StepRow, ...] = ()
         self.opened_ms = opened_ms
         self.digest = digest
         self.opened_by = opened_by
@@ -90,7 +94,7 @@ class Episode:
         self.is_given_up = is_given_up
 
     def row(self) -> EpisodeRow:
-        """What is stored of it: the arguments of the constructor."""
+        """What is stored of it: the arguments of the constructor (see `reminded_of` for the rest)."""
         return (
             self.opened_ms, self.digest, self.opened_by, self.cart_id, self.items, self.currency, self.updated_ms,
             self.due_ms, self.left, self.left_by, self.outcome, self.ended_ms, self.ended_by, self.end_digest,
@@ -118,16 +122,37 @@ def touched_ms(episode: Episode) -> int:
     return max(episode.due_ms, episode.updated_ms)
 
 
-def items_left(episode: Episode) -> tuple[Item, ...]:
-    """What lay in the cart when it was left, or lies in it."""
+def steps_of(episode: Episode, rules: Rules) -> list[StepRow]:
+    """When an abandoned cart is due, the first time and again, and what lay in it then, as far as known.
+
+    Each step is due at the first moment, not before its time, at which the owner has been silent for as long as the
+    first time; none that the cart's end comes before, and none once it has expired.
+    """
+    if not is_abandoned(episode):
+        return []
     left = episode.left
-    return episode.items if left is None else left
+    steps = [(episode.due_ms, episode.items if left is None else left, episode.left_by or episode.last_by)]
+    for number, after_ms in enumerate(rules.reminders_ms):
+        step = episode.later[number] if number < len(episode.later) else _pending(episode, after_ms, rules)
+        if step[0] == NO_TIMER:
+            break
+        steps.append(step)
+    return steps
 
 
-def is_moved_by(episode: Episode, at_ms: int, abandon_after_ms: int) -> bool:
-    """True if a touchpoint then, not about the cart, changes when the owner first fell silent."""
-    due_ms = episode.due_ms
-    return due_ms - abandon_after_ms < at_ms <= due_ms and is_abandoned(episode)
+def reminded_of(episodes: Sequence[Episode]) -> list[RemindedRow]:
+    """What is stored of the further steps of all of somebody's episodes, if any has some."""
+    rows = [(episode.quiet_ms, episode.later) for episode in episodes]
+    return rows if any(quiet_ms for quiet_ms, _ in rows) else []
+
+
+def is_moved_by(episode: Episode, at_ms: int, rules: Rules) -> bool:
+    """True if a touchpoint then, not about the cart, changes when the owner fell silent."""
+    abandon_after_ms = rules.abandon_after_ms
+    if not rules.reminders_ms:
+        due_ms = episode.due_ms
+        return due_ms - abandon_after_ms < at_ms <= due_ms and is_abandoned(episode)
+    return any(due_ms - abandon_after_ms < at_ms <= due_ms for due_ms, _, _ in steps_of(episode, rules))
 
 
 def holds(episode: Episode, at_ms: int, digest: int) -> bool:
@@ -157,13 +182,15 @@ def advance(episodes: list[Episode], at_ms: int, cart: CartEntry | None, rules: 
             episode.due_ms = at_ms + rules.abandon_after_ms
         else:
             episode.left, episode.left_by = episode.items, episode.last_by
+    if episode is not None and rules.reminders_ms:
+        _pass_steps(episode, at_ms, rules)
     if cart is None:
         return False
     if episode is not None and at_ms > touched_ms(episode) + rules.recovery_ms:
         _end(episode, EXPIRED, at_ms=touched_ms(episode) + rules.recovery_ms)
         episode = None
     if episode is None:
-        return _open(episodes, cart, rules.abandon_after_ms)
+        return _open(episodes, cart, rules)
     _apply(episode, cart, keeps_leftovers=rules.leftovers == KEEP)
     return True
 
@@ -174,22 +201,51 @@ def episodes_of(in_order: Iterable[Row], carts: Sequence[CartEntry], rules: Rule
     episodes: list[Episode] = []
     for at_ms, digest, _, _, _, _ in in_order:
         cart = by_digest.get(digest)
-        if cart is not None or (episodes and is_open(episodes[-1]) and episodes[-1].left is None):
+        if cart is not None or (episodes and is_open(episodes[-1]) and _is_awaited(episodes[-1], rules)):
             advance(episodes, at_ms, cart, rules)
     return episodes
 
 
-def _open(episodes: list[Episode], cart: CartEntry, abandon_after_ms: int) -> bool:
+def _is_awaited(episode: Episode, rules: Rules) -> bool:
+    """Whether a touchpoint that is not about the cart can still change when it is due."""
+    return episode.left is None or len(episode.later) < len(rules.reminders_ms)
+
+
+def _pass_steps(episode: Episode, at_ms: int, rules: Rules) -> None:
+    """A touchpoint of the owner shows which further steps came before it."""
+    if episode.left is not None:
+        expires_ms = touched_ms(episode) + rules.recovery_ms
+        for after_ms in rules.reminders_ms[len(episode.later) :]:
+            if at_ms <= min(expires_ms, _due_again_ms(episode, after_ms, rules)):
+                break
+            episode.later += (_pending(episode, after_ms, rules),)
+    episode.quiet_ms = at_ms
+
+
+def _pending(episode: Episode, after_ms: int, rules: Rules) -> StepRow:
+    """A further step as it comes if nothing more happens."""
+    due_ms = _due_again_ms(episode, after_ms, rules)
+    if not is_open(episode) or due_ms > touched_ms(episode) + rules.recovery_ms:
+        return NO_TIMER, (), ""
+    return due_ms, episode.items, episode.last_by
+
+
+def _due_again_ms(episode: Episode, after_ms: int, rules: Rules) -> int:
+    return max(episode.quiet_ms + rules.abandon_after_ms, episode.due_ms - rules.abandon_after_ms + after_ms)
+
+
+def _open(episodes: list[Episode], cart: CartEntry, rules: Rules) -> bool:
     items = () if cart.kind == ORDERED else _contents((), cart)
     if not items:
         return False
     at_ms = cart.occurred_ms
-    episodes.append(
-        Episode(
-            at_ms, cart.digest, cart.message_id, cart.cart_id, items, cart.currency, at_ms,
-            at_ms + abandon_after_ms, last_by=cart.message_id, arrived_ms=cart.arrived_ms,
-        )
+    episode = Episode(
+        at_ms, cart.digest, cart.message_id, cart.cart_id, items, cart.currency, at_ms,
+        at_ms + rules.abandon_after_ms, last_by=cart.message_id, arrived_ms=cart.arrived_ms,
     )  # fmt: skip
+    if rules.reminders_ms:
+        episode.quiet_ms = at_ms
+    episodes.append(episode)
     return True
 
 

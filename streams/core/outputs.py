@@ -16,7 +16,7 @@ from schemas.decision_writer import (
     item_bytes,
     texts_bytes,
 )
-from streams.core.actions import CANCELLED, DUE, RECOVERED, STEP, TRIGGER
+from streams.core.actions import CANCELLED, DUE, RECOVERED, TRIGGER
 from streams.core.actor import Actor
 from streams.core.belongings import Belonging
 from streams.core.carts import EMPTIED, OPEN, PURCHASED, Episode, episode_id_of, value_micros
@@ -140,7 +140,7 @@ def _action(actor: Actor, action: Action, rules: Rules) -> Output:
         profile_id=actor.profile_id,
         revision=actor.revision,
         trigger=TRIGGER,
-        step=STEP,
+        step=action.step,
         status=action.status,
         due_at=action.due_ms,
         decided_at=action.decided_ms,

@@ -28,7 +28,7 @@ from streams.core.journal import ORDERED, OTHER, Row
 from streams.core.links import LinkRow, links_of
 from streams.core.rules import LATE_MS, Rules
 from streams.core.sessions import Session, extend, insert, reconcile, session_id_of, sessions_of
-from streams.core.shapes import NEVER, NO_TIMER, Action, CartEntry
+from streams.core.shapes import NEVER, NO_TIMER, Action, CartEntry, StepRow
 from streams.core.touchpoint import Touchpoint
 
 RETRACTED: Final = "retracted"
@@ -54,13 +54,12 @@ class Changed:
 class Profiles:
     """The rules bound to where changes are noted."""
 
-    __slots__ = ("_abandon_after_ms", "_gaps_ms", "_lateness_ms", "_rules", "changed", "now_ms", "unsettled")
+    __slots__ = ("_gaps_ms", "_lateness_ms", "_rules", "changed", "now_ms", "unsettled")
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._gaps_ms = rules.gap_of()
         self._lateness_ms = rules.timer_lateness_ms
-        self._abandon_after_ms = rules.abandon_after_ms
         self.changed = Changed()
         self.now_ms = 0
         """The moment of the batch on the arrival axis, epoch ms."""
@@ -103,11 +102,10 @@ class Profiles:
         if earlier is not None:
             self.changed.gone_sessions.pop(session_id_of(earlier), None)
             self.changed.sessions[session_id_of(earlier)] = (actor, earlier)
-        abandon_after_ms = self._abandon_after_ms
         if (
             earlier is None
             or cart is not None
-            or any(is_moved_by(episode, at_ms, abandon_after_ms) for episode in profile.episodes)
+            or any(is_moved_by(episode, at_ms, self._rules) for episode in profile.episodes)
         ):
             actor.is_unsettled = True
             self.unsettled.append(actor)
@@ -241,13 +239,12 @@ class Profiles:
             profile.found_ms = now_ms
         return profile.found_ms if clock_ms < profile.found_ms else None
 
-    def _due(self, profile: Profile, clock_ms: int) -> list[Episode]:
-        """Carts to decide on."""
+    def _due(self, profile: Profile, clock_ms: int) -> list[tuple[Episode, int, StepRow]]:
+        """Steps of carts to decide on."""
         if not profile.episodes:
             return []
-        lateness_ms = self._lateness_ms
-        waiting = undecided(profile.episodes, profile.actions)
-        return [episode for episode in waiting if episode.due_ms + lateness_ms <= clock_ms]
+        waiting = undecided(profile.episodes, profile.actions, self._rules)
+        return [waits for waits in waiting if waits[2][0] + self._lateness_ms <= clock_ms]
 
     def next_timer(self, profile: Profile) -> int:
         """When the timer clock next has something to do here, NO_TIMER if never."""
@@ -258,9 +255,8 @@ class Profiles:
         if profile.sessions:
             due_ms = min(due_ms, self._forget_session_ms(profile))
         if profile.episodes:
-            lateness_ms = self._lateness_ms
-            for episode in undecided(profile.episodes, profile.actions):
-                due_ms = min(due_ms, episode.due_ms + lateness_ms)
+            for _, _, step in undecided(profile.episodes, profile.actions, self._rules):
+                due_ms = min(due_ms, step[0] + self._lateness_ms)
             due_ms = min(due_ms, self._forget_cart_ms(profile.episodes[0]))
         if profile.late:
             due_ms = min(due_ms, min(profile.late.values()) + LATE_MS + 1)
@@ -276,14 +272,13 @@ class Profiles:
                 session.is_final = True
                 self.changed.sessions[session_id_of(session)] = (actor, session)
         profile.found_ms = NEVER
-        for episode in self._due(profile, clock_ms):
-            self._decide(actor, episode, clock_ms)
+        for episode, number, step in self._due(profile, clock_ms):
+            self._decide(actor, episode, decide(episode, number, step, clock_ms, self._rules))
         self._forget(actor, clock_ms)
 
-    def _decide(self, actor: Actor, episode: Episode, clock_ms: int) -> None:
-        action = decide(episode, clock_ms, self._rules)
+    def _decide(self, actor: Actor, episode: Episode, action: Action) -> None:
         _profile(actor).actions.append(action)
-        episode.is_given_up = action.status == DUE
+        episode.is_given_up = episode.is_given_up or action.status == DUE
         self.changed.actions[action.action_id] = (actor, action)
         self.changed.carts[_place(episode)] = (actor, episode)
 
@@ -332,7 +327,7 @@ class Profiles:
     def _review(self, actor: Actor) -> None:
         """Bring actions, and what they say of carts, to how everything stands now."""
         profile = _profile(actor)
-        for action in review(profile.actions, profile.episodes, self._rules.recovery_ms):
+        for action in review(profile.actions, profile.episodes, self._rules):
             self.changed.actions[action.action_id] = (actor, action)
         due = [action for action in profile.actions if action.status == DUE]
         for episode in profile.episodes:

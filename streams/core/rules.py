@@ -51,6 +51,8 @@ class Rules:
     gap_ms: int = HOUR_MS // 2
     gaps_ms: Mapping[str, int] = field(default_factory=dict)
     abandon_after_ms: int = HOUR_MS // 2
+    reminders_ms: tuple[int, ...] = ()
+    """When an abandoned cart is due again, from when its owner fell silent: rising, at most `recovery_ms`."""
     recovery_ms: int = 72 * HOUR_MS
     leftovers: str = DROP
     """DROP or KEEP: what an order leaves of a cart that it names no part of, and has not all products of."""

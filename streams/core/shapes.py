@@ -45,7 +45,13 @@ EpisodeRow = tuple[
     int, int, str, str | None, tuple[Item, ...], str | None, int, int, tuple[Item, ...] | None, str, str, int,
     str | None, int, int | None, str, int, bool,
 ]  # fmt: skip
-"""An episode as it is stored: the fields of `carts.Episode` in order."""
+"""An episode as it is stored: the fields of `carts.Episode` in order, but for its further steps."""
+
+StepRow = tuple[int, tuple[Item, ...], str]
+"""A step of a cart's reminders: when it was due (NO_TIMER: never), what lay in the cart, which message put it so."""
+
+RemindedRow = tuple[int, tuple[StepRow, ...]]
+"""Of an episode with further steps: when its owner was seen last, and how those came out of which that is known."""
 
 
 class Action(msgspec.Struct, gc=False, array_like=True):
@@ -65,6 +71,7 @@ class Action(msgspec.Struct, gc=False, array_like=True):
     items: tuple[Item, ...]
     currency: str | None
     recovered_micros: int | None = None
+    step: int = 1
 
 
 class Alias(msgspec.Struct, gc=False, array_like=True, tag=0):
@@ -144,6 +151,7 @@ class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     name: str = ""
     proposed_size: int = 0
     members_parts: int = 0
+    reminded: list[RemindedRow] = []
 
 
 class ClockState(msgspec.Struct, array_like=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.oracle.acts import Act
-from tests.oracle.carts import Cart, Episode, episodes_of, value_micros
+from tests.oracle.carts import Abandonment, Cart, Episode, episodes_of, value_micros
 from tests.oracle.persons import on_time, persons_of
 from tests.oracle.rules import DEFAULT, Rules
 from tests.oracle.touchpoints import Touchpoint, arrived_ms, occurred_ms
@@ -14,7 +14,7 @@ from tests.oracle.touchpoints import Touchpoint, arrived_ms, occurred_ms
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One reminder of an abandoned cart, known by the message that opened its episode."""
+    """One reminder of an abandoned cart, known by the message that opened its episode, and its number."""
 
     opened_by: str
     due_ms: int
@@ -22,33 +22,34 @@ class Action:
     items: Cart
     value_micros: int
     recovered_micros: int | None
+    step: int = 1
 
 
 def actions_of(episodes: Sequence[Episode], rules: Rules = DEFAULT) -> tuple[Action, ...]:
-    """One action an abandoned episode; it is due, or recovered by the order that ended the episode."""
+    """One action for each time an abandoned episode is due, or recovered by the order that ended the episode."""
     actions = []
     for episode in episodes:
-        if episode.abandonment is None:
-            continue
-        recovered = is_recovered(episode, rules)
-        actions.append(
-            Action(
-                opened_by=episode.opened_by,
-                due_ms=episode.abandonment.due_ms,
-                status="recovered" if recovered else "due",
-                items=episode.abandonment.items,
-                value_micros=value_micros(episode.abandonment.items),
-                recovered_micros=episode.order.revenue_micros if recovered and episode.order else None,
+        for step, abandonment in enumerate(episode.abandonments, 1):
+            recovered = is_recovered(episode, abandonment, rules)
+            actions.append(
+                Action(
+                    opened_by=episode.opened_by,
+                    due_ms=abandonment.due_ms,
+                    status="recovered" if recovered else "due",
+                    items=abandonment.items,
+                    value_micros=value_micros(abandonment.items),
+                    recovered_micros=episode.order.revenue_micros if recovered and episode.order else None,
+                    step=step,
+                )
             )
-        )
     return tuple(actions)
 
 
-def is_recovered(episode: Episode, rules: Rules = DEFAULT) -> bool:
-    """The order that ended the abandoned episode came within 72 h of its due time, inclusive."""
-    if episode.abandonment is None or episode.order is None:
+def is_recovered(episode: Episode, abandonment: Abandonment, rules: Rules = DEFAULT) -> bool:
+    """The order that ended the abandoned episode came within 72 h of this due time, inclusive."""
+    if episode.order is None:
         return False
-    return occurred_ms(episode.order, rules) <= episode.abandonment.due_ms + rules.recovery_ms
+    return occurred_ms(episode.order, rules) <= abandonment.due_ms + rules.recovery_ms
 
 
 def expected_as_of(

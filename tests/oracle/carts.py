@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.oracle.rules import DEFAULT, Rules
@@ -10,6 +10,7 @@ from tests.oracle.sessions import ORDER
 from tests.oracle.touchpoints import Item, Touchpoint, occurred_ms
 
 ADDED, REMOVED, UPDATED = "Product Added", "Product Removed", "Cart Updated"
+TOUCHING = (ADDED, REMOVED, UPDATED, ORDER)
 
 Cart = tuple[Item, ...]
 """Lines by product id, each with a quantity above zero."""
@@ -17,7 +18,7 @@ Cart = tuple[Item, ...]
 
 @dataclass(frozen=True, slots=True)
 class Abandonment:
-    """The touchpoint after which the person fell silent, when that is due, and what was in the cart."""
+    """The touchpoint after which the person was silent, when that is due, and what was in the cart."""
 
     message_id: str
     due_ms: int
@@ -26,15 +27,23 @@ class Abandonment:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """`ended_by` is None while there is something in the cart; `order` is the touchpoint that bought it."""
+    """`ended_by` is None while there is something in the cart; `order` is the touchpoint that bought it.
+
+    `abandonments` are the steps at which it was due, the first one first; none if it was not abandoned.
+    """
 
     opened_by: str
     opened_ms: int
     ended_by: str | None
     ended_ms: int | None
     order: Touchpoint | None
-    abandonment: Abandonment | None
+    abandonments: tuple[Abandonment, ...]
     items: Cart
+
+    @property
+    def abandonment(self) -> Abandonment | None:
+        """The first."""
+        return self.abandonments[0] if self.abandonments else None
 
     @property
     def status(self) -> str:
@@ -122,12 +131,16 @@ def _is_expired(
     The window begins when the cart was last touched, or when it was due if that is later.
     """
     *past, now = touchpoints
-    silence = _abandonment(past, carts, opened, ended=None, rules=rules)
-    if now.event not in (ADDED, REMOVED, UPDATED, ORDER) or silence is None:
+    silence = _silence(past, carts, opened, ended=None, rules=rules)
+    if now.event not in TOUCHING or silence is None:
         return False
-    touched = [t for t in past[opened:] if t.event in (ADDED, REMOVED, UPDATED, ORDER)]
-    since_ms = max(silence.due_ms, *(occurred_ms(t, rules) for t in touched))
-    return occurred_ms(now, rules) > since_ms + rules.recovery_ms
+    return occurred_ms(now, rules) > _expires_ms(past[opened:], silence, rules)
+
+
+def _expires_ms(touchpoints: Sequence[Touchpoint], silence: Abandonment, rules: Rules) -> int:
+    """When a cart expires that these have touched, and nobody after them."""
+    touched_ms = [occurred_ms(t, rules) for t in touchpoints if t.event in TOUCHING]
+    return max(silence.due_ms, *touched_ms) + rules.recovery_ms
 
 
 def _episode(
@@ -140,21 +153,50 @@ def _episode(
         ended_by=last.message_id if last else None,
         ended_ms=occurred_ms(last, rules) if last else None,
         order=last if last and last.event == ORDER else None,
-        abandonment=_abandonment(touchpoints, carts, opened, ended=ended, rules=rules),
+        abandonments=tuple(_abandonments(touchpoints, carts, opened, ended=ended, rules=rules)),
         items=carts[ended - 1] if ended is not None else carts[-1],
     )
 
 
-def _abandonment(
+def _abandonments(
     touchpoints: Sequence[Touchpoint], carts: Sequence[Cart], opened: int, *, ended: int | None, rules: Rules
+) -> Iterator[Abandonment]:
+    """The first silence with something in the cart; then for each reminder the first that lasts until its time or
+    longer, as long as the cart has not expired."""
+    first = _silence(touchpoints, carts, opened, ended=ended, rules=rules)
+    if first is None:
+        return
+    yield first
+    began_ms = first.due_ms - rules.abandon_after_ms
+    for after_ms in rules.reminders_ms:
+        again = _silence(
+            touchpoints, carts, opened, ended=ended, rules=rules, not_before_ms=began_ms + after_ms
+        )
+        if again is None:
+            return
+        until = [t for t in touchpoints[opened:ended] if occurred_ms(t, rules) <= again.due_ms]
+        if again.due_ms > _expires_ms(until, first, rules):
+            return
+        yield again
+
+
+def _silence(
+    touchpoints: Sequence[Touchpoint],
+    carts: Sequence[Cart],
+    opened: int,
+    *,
+    ended: int | None,
+    rules: Rules,
+    not_before_ms: int = 0,
 ) -> Abandonment | None:
     """The first touchpoint with something in the cart followed by silence for `abandon_after`, inclusive.
 
     Any touchpoint of the person, in any channel, is something that happens. Of several at one instant only
-    the last in order can be followed by silence: what shares its instant is part of the same act.
+    the last in order can be followed by silence: what shares its instant is part of the same act. Silence that is long
+    enough before a time must last until then.
     """
     for index in range(opened, len(touchpoints) if ended is None else ended):
-        due_ms = occurred_ms(touchpoints[index], rules) + rules.abandon_after_ms
+        due_ms = max(occurred_ms(touchpoints[index], rules) + rules.abandon_after_ms, not_before_ms)
         is_last = index + 1 == len(touchpoints)
         if is_last or occurred_ms(touchpoints[index + 1], rules) > due_ms:
             return Abandonment(touchpoints[index].message_id, due_ms, carts[index])

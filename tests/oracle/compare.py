@@ -159,38 +159,38 @@ def _compare_carts(found: Differences, expected: Answer, landed: Landed) -> None
 
 
 def _compare_actions(found: Differences, expected: Answer, landed: Landed) -> None:
-    """Final statuses: abandoned episodes due or recovered, everything else that was emitted cancelled."""
+    """Final statuses: what abandoned episodes are due for is due or recovered, all else that was emitted cancelled."""
     profiles = _profile_by_story(expected, landed)
-    right: dict[str, tuple[Action, Story]] = {
-        a.opened_by: (a, s) for s in expected.stories for a in s.actions
+    right: dict[tuple[str, int], tuple[Action, Story]] = {
+        (a.opened_by, a.step): (a, s) for s in expected.stories for a in s.actions
     }
-    standing, cancelled = _by_opener(found, landed.actions)
-    for opened_by in sorted(right.keys() - standing.keys()):
-        kind = "unjustified_cancellations" if opened_by in cancelled else "missed_actions"
-        found.note(kind, f"cart opened by {opened_by}: {right[opened_by][0]}")
-    for opened_by, row in sorted(standing.items()):
-        if opened_by in right:
-            action, story = right[opened_by]
+    standing, cancelled = _by_key(found, landed.actions)
+    for key in sorted(right.keys() - standing.keys()):
+        kind = "unjustified_cancellations" if key in cancelled else "missed_actions"
+        found.note(kind, f"cart opened by {key[0]}: {right[key][0]}")
+    for key, row in sorted(standing.items()):
+        if key in right:
+            action, story = right[key]
             _compare_action(found, action, row, profile=profiles.get(id(story)))
         else:
-            found.note("false_actions", f"cart opened by {opened_by} was not abandoned: {row}")
+            found.note("false_actions", f"cart opened by {key[0]} was not abandoned: {row}")
 
 
-def _by_opener(
+def _by_key(
     found: Differences, actions: Iterable[LandedAction]
-) -> tuple[dict[str, LandedAction], set[str]]:
-    """Actions that stand, by the opener of their cart, and openers of carts with a cancelled one."""
-    standing: dict[str, LandedAction] = {}
-    cancelled: set[str] = set()
+) -> tuple[dict[tuple[str, int], LandedAction], set[tuple[str, int]]]:
+    """Actions that stand, by the opener of their cart and step, and those of which one is cancelled."""
+    standing: dict[tuple[str, int], LandedAction] = {}
+    cancelled: set[tuple[str, int]] = set()
     seen: set[str] = set()
     for row in actions:
-        if row.action in seen or (row.status != "cancelled" and row.opened_by in standing):
+        if row.action in seen or (row.status != "cancelled" and row.key in standing):
             found.note("duplicate", f"action {row.action} for the cart opened by {row.opened_by}")
         seen.add(row.action)
         if row.status == "cancelled":
-            cancelled.add(row.opened_by)
+            cancelled.add(row.key)
         else:
-            standing[row.opened_by] = row
+            standing[row.key] = row
     return standing, cancelled
 
 
@@ -205,9 +205,9 @@ def _compare_action(found: Differences, action: Action, row: LandedAction, *, pr
 def _judge_emissions(found: Differences, expected: Answer, landed: Landed) -> None:
     """An action that was wrong when it was decided is false, even if it was cancelled later."""
     copies = CopiesByMessage(expected)
-    for opened_by, decided_ms in sorted(set(landed.emissions)):
+    for opened_by, decided_ms, step in sorted(set(landed.emissions)):
         if not any(
-            action.opened_by == opened_by
+            (action.opened_by, action.step) == (opened_by, step)
             for acts in _known_by(expected, decided_ms)
             # Who acts have parted may have been one person then.
             for action in expected_as_of(

@@ -51,6 +51,12 @@ class LandedAction(NamedTuple):
     due_ms: int
     value_micros: int
     recovered_micros: int | None
+    step: int = 1
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What it stands for."""
+        return self.opened_by, self.step
 
 
 class Emission(NamedTuple):
@@ -58,6 +64,7 @@ class Emission(NamedTuple):
 
     opened_by: str
     decided_ms: int
+    step: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +90,10 @@ SELECT toString(profile_id), toUnixTimestamp64Milli(opened_at), toString(status)
 FROM current_carts"""
 ACTIONS = """
 SELECT toString(action_id), opened_by, toString(profile_id), toString(status),
-       toUnixTimestamp64Milli(due_at), value_micros, recovered_micros
+       toUnixTimestamp64Milli(due_at), value_micros, recovered_micros, step
 FROM current_actions"""
 EMISSIONS = """
-SELECT DISTINCT argMin(opened_by, revision), toUnixTimestamp64Milli(decided_at)
+SELECT DISTINCT argMin(opened_by, revision), toUnixTimestamp64Milli(decided_at), argMin(step, revision)
 FROM actions WHERE status != 'cancelled' GROUP BY action_id, decided_at"""
 
 

@@ -35,6 +35,7 @@ class Rules:
     """Durations in ms; `is_replay`: `received_at` bounds the arrival, as where history is imported.
 
     `limits`: how many identifiers of a type one person has at most; `moving`: types that follow their latest user.
+    `reminders_ms`: when an abandoned cart is due again, from the beginning of the first silence.
     `keeps_leftovers`: an order that was not made from the cart leaves in it what was not bought.
     `drop_plus_tags` are domains (`*`: every one), `blocked` are `value`, `type:value` or `type:pattern`.
     """
@@ -48,6 +49,7 @@ class Rules:
     gap_ms: int = 30 * MINUTE_MS
     gaps_ms: Mapping[str, int] = field(default_factory=dict)
     abandon_after_ms: int = 30 * MINUTE_MS
+    reminders_ms: tuple[int, ...] = ()
     recovery_ms: int = 72 * HOUR_MS
     keeps_leftovers: bool = False
     late_after_ms: int = 72 * HOUR_MS

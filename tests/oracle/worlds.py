@@ -75,7 +75,7 @@ def world(seed: int) -> World:
     """The world of this seed; the same seed always gives the same one."""
     rng = Random(seed)
     size = rng.choice([rng.randint(1, 8), rng.randint(2, 25), rng.randint(10, 60)])
-    rules = replace(_rules(rng), **_limits(seed), **_leftovers(seed))
+    rules = replace(_rules(rng), **_limits(seed), **_cart_rules(seed))
     people = _knot(rng) if rng.random() < 0.3 else _people(rng)
     clocks_ms = [START_MS + rng.choice(GAPS_MS) for _ in people]
     originals = []
@@ -122,9 +122,11 @@ def _limits(seed: int) -> dict[str, Any]:
     return {"limits": {"user_id": 1}, "moving": frozenset(moving if style == "move" else ())}
 
 
-def _leftovers(seed: int) -> dict[str, Any]:
-    """A third of the shops keep what an order leaves of a cart."""
-    return {"keeps_leftovers": Random(f"leftovers {seed}").random() < 0.34}
+def _cart_rules(seed: int) -> dict[str, Any]:
+    """A third of the shops keep what an order leaves of a cart, and a half remind of an abandoned one again."""
+    rng = Random(f"carts {seed}")
+    reminders_ms = rng.choice([(), (), (HOUR_MS, 3 * HOUR_MS), (24 * HOUR_MS, 72 * HOUR_MS)])
+    return {"keeps_leftovers": rng.random() < 0.34, "reminders_ms": reminders_ms}
 
 
 def shuffled(original: World, seed: int, *, keep_times: bool = False) -> World:

@@ -130,6 +130,7 @@ def _action(row: dict[str, Any], profiles: dict[str, str]) -> LandedAction:
         due_ms=row["due_at"],
         value_micros=row["value_micros"],
         recovered_micros=row["recovered_micros"],
+        step=row["step"],
     )
 
 
@@ -141,4 +142,4 @@ def _emissions(rows: Rows) -> list[Emission]:
             key = row["action_id"], row["decided_at"]
             if key not in first or row["revision"] < first[key]["revision"]:
                 first[key] = row
-    return [Emission(row["opened_by"], row["decided_at"]) for row in first.values()]
+    return [Emission(row["opened_by"], row["decided_at"], row["step"]) for row in first.values()]

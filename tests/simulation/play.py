@@ -176,6 +176,7 @@ def core_rules(rules: OracleRules) -> Rules:
         gaps_ms=rules.gaps_ms,
         abandon_after_ms=rules.abandon_after_ms,
         recovery_ms=rules.recovery_ms,
+        reminders_ms=rules.reminders_ms,
         leftovers="keep" if rules.keeps_leftovers else "drop",
         timer_lateness_ms=rules.timer_lateness_ms,
         max_action_age_ms=rules.historical_after_ms,
