@@ -66,7 +66,7 @@ class Timers:
             for number in range(self._lists[span]):
                 held = self._store.get(_key(span, number))
                 assert held is not None, "a list of timers is missing"
-                found += [(key.decode(), span * SPAN_MS) for key in held.split(b"\0")]
+                found += [(key, span * SPAN_MS) for key in held.decode().split("\0")]
         while self._near and self._near[0][0] <= clock_ms:
             due_ms, key = heappop(self._near)
             found.append((key.decode(), due_ms))
@@ -90,23 +90,26 @@ class Timers:
     def _extend(self, span: int, keys: list[bytes], changes: list[Change]) -> None:
         """More entries for a span: into its last list, then into new ones."""
         number = self._lists[span] - 1
+        name = b""
         held: list[bytes] = []
         size = LIST_BYTES
         if number >= 0:
-            last = self._store.get(_key(span, number))
+            name = _key(span, number)
+            last = self._store.get(name)
             assert last is not None, "a list of timers is missing"
             held, size = [last], len(last)
         changed = False
         for key in keys:
             if size >= LIST_BYTES:
                 if changed:
-                    changes.append((_key(span, number), b"\0".join(held)))
+                    changes.append((name, b"\0".join(held)))
                 number += 1
+                name = _key(span, number)
                 held, size = [], 0
             held.append(key)
             size += len(key) + 1
             changed = True
-        changes.append((_key(span, number), b"\0".join(held)))
+        changes.append((name, b"\0".join(held)))
         self._lists[span] = number + 1
 
     def _add(self, key: bytes, due_ms: int, clock_ms: int) -> int:
@@ -124,7 +127,11 @@ class Timers:
                 self._begun.append(span)
             else:
                 heappush(self._spans, span)
-        self._added.setdefault(span, []).append(key)
+        added = self._added.get(span)
+        if added is None:
+            self._added[span] = [key]
+        else:
+            added.append(key)
         if is_near:
             heappush(self._near, (due_ms, key))
             return due_ms
@@ -132,4 +139,5 @@ class Timers:
 
 
 def _key(span: int, number: int) -> bytes:
-    return PREFIX + bytes(_pack(span, number))
+    place: bytes = _pack(span, number)
+    return PREFIX + place
