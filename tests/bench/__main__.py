@@ -12,14 +12,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.bench import big_merge, core, identity, inputs, peers, real_kafka, state, whole_job
+from tests.bench import big_merge, core, identity, inputs, peers, real_kafka, state, timers, whole_job
 from tests.bench.report import Report, Section
 from tests.bench.stream import shop_day
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured: simulated people, how often what is short is repeated, idle profiles, a big merge."""
+    """How much is measured: people, how often what is short is repeated, idle profiles, a big merge, timers."""
 
     people: int
     stock_people: int
@@ -27,12 +27,23 @@ class Size:
     profiles: int
     merging: int
     others: int
+    timers: int
 
 
-FULL = Size(people=3_000, stock_people=800, repeats=3, profiles=50_000, merging=100_000, others=20_000)
+FULL = Size(
+    people=3_000,
+    stock_people=800,
+    repeats=3,
+    profiles=50_000,
+    merging=100_000,
+    others=20_000,
+    timers=5_000_000,
+)
 """Some 73,000 touchpoints, and 20,000 for stock Faust."""
 
-QUICK = Size(people=600, stock_people=150, repeats=1, profiles=5_000, merging=5_000, others=12_000)
+QUICK = Size(
+    people=600, stock_people=150, repeats=1, profiles=5_000, merging=5_000, others=12_000, timers=50_000
+)
 
 
 def measure(size: Size) -> Iterator[Section]:
@@ -48,6 +59,7 @@ def measure(size: Size) -> Iterator[Section]:
     yield real_kafka.section(stream)
     yield big_merge.section(size.merging, size.others)
     yield from state.sections(size.profiles, None)
+    yield timers.section(stream, size.timers)
     yield inputs.simulator(stream)
     yield inputs.codec()
     yield inputs.yardstick()
