@@ -1,5 +1,6 @@
 """What a mapping file may say: which columns become which fields of a touchpoint.
 
+Where a column holds JSON, `column.field` and `column.0.field` name what lies in it, as in JSON Lines.
 Owns the words of the TOML file and their checks. Must not read data files; `touchpoints` uses the mapping.
 """
 
@@ -185,9 +186,11 @@ class Event(Part):
 class Item(Part):
     """The product a row is about; rows without `product_id` have none.
 
-    `price` is for one piece, `total` for the row: give one. Quantity is 1 where nothing says otherwise.
+    `price` is for one piece, `total` for the row: give one. Quantity is 1 where nothing says otherwise. With `each`,
+    the column of a JSON list of objects, all the others name fields of one of these: a row has as many items.
     """
 
+    each: str | None = None
     product_id: Source
     name: Source | None = None
     category: Source | None = None
@@ -200,6 +203,10 @@ class Item(Part):
         if self.price is not None and self.total is not None:
             raise ValueError("give price or total, not both")
         return self
+
+    def names(self) -> tuple[str, ...]:
+        """What it reads of a row, or of each element of the list in one."""
+        return tuple(dict.fromkeys(column for place, column in _columns(self, "item.") if place != _EACH))
 
 
 class Order(Part):
@@ -286,6 +293,8 @@ def _columns(part: Part, prefix: str) -> Iterator[tuple[str, str]]:
             yield from ((place, column) for column in value.columns())
         elif isinstance(value, MessageId):
             yield from ((place, column) for column in (value.value() or Value(constant="")).columns())
+        elif isinstance(value, Item) and value.each is not None:
+            yield _EACH, value.each
         elif isinstance(value, Part):
             yield from _columns(value, f"{place}.")
         elif isinstance(value, dict):
@@ -296,11 +305,14 @@ def _columns(part: Part, prefix: str) -> Iterator[tuple[str, str]]:
             yield from ((place, column) for column in ((value,) if isinstance(value, str) else value))
 
 
+_EACH = "item.each"
+
 #: Fields that name a column by a plain string.
 _PLAIN_COLUMNS = {
     ("time.", "column"),
     ("time.", "received"),
     ("event.", "column"),
+    ("item.", "each"),
     ("item.", "quantity"),
     ("item.", "price"),
     ("item.", "total"),

@@ -1,8 +1,9 @@
 """Read rows of text from CSV, JSON Lines and Parquet files, each plain or gzipped.
 
 Whatever the format, a row is a list of texts in the order of the table's columns, the empty text where there is
-nothing. Must not know what a column means. A row that cannot be read goes to `on_reject`; a file that cannot be read
-on raises Unreadable, because half an import is worse than none.
+nothing; what lies in a column of JSON is a column too, if somebody asks for it. Must not know what a column means. A
+row that cannot be read goes to `on_reject`; a file that cannot be read on raises Unreadable, because half an import is
+worse than none.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import IO, Any, BinaryIO, cast
 import msgspec
 
 from streams.importer.mapping import File, MappingError
+from streams.importer.nested import Nested, as_text, find, read_json
 from streams.importer.rejects import OnReject, Reason, Reject
 
 Row = tuple[int, list[str]]
@@ -59,6 +61,15 @@ class Table(ABC):
         with path.open("rb") as file:
             self._is_gzip = file.read(2) == _GZIP
         self.columns: tuple[str, ...] = ()
+        self.nested: Nested | None = None
+        self._width = 0
+
+    def _name_columns(self, columns: Sequence[str]) -> None:
+        """The columns of texts that a row has, and the fields asked for that lie in JSON there."""
+        nested = Nested(columns, self._wanted)
+        self.columns = (*columns, *nested.names)
+        self.nested = nested if nested.names else None
+        self._width = len(columns)
 
     @abstractmethod
     def rows(self, on_reject: OnReject) -> Iterator[Row]:
@@ -66,7 +77,8 @@ class Table(ABC):
 
     def content(self, values: list[str]) -> str:
         """The whole row as one text: equal rows, equal content."""
-        return "\x1f".join(values)
+        # What lies in JSON is there already, whichever of it a mapping reads.
+        return "\x1f".join(values if self.nested is None else values[: self._width])
 
     @property
     def done_bytes(self) -> int:
@@ -110,15 +122,16 @@ class CsvTable(Table):
         super().__init__(path, layout, wanted)
         with self._text() as text:
             first: list[str] = next(self._reader(text), [])
-        self.columns = layout.header or tuple(first)
-        if not self.columns:
+        columns = layout.header or tuple(first)
+        if not columns:
             raise Unreadable(f"{path}: has no header line")
-        twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
+        twice = sorted({name for name in columns if columns.count(name) > 1})
         if twice:
             raise Unreadable(f"{path}: column {', '.join(twice)} stands in the header twice")
+        self._name_columns(columns)
 
     def rows(self, on_reject: OnReject) -> Iterator[Row]:
-        width = len(self.columns)
+        width = self._width
         with self._text() as text:
             reader = self._reader(text)
             if self._layout.header is None:
@@ -156,13 +169,11 @@ class JsonTable(Table):
 
     def __init__(self, path: Path, layout: File, wanted: Sequence[str]) -> None:
         super().__init__(path, layout, wanted)
-        # Numbers with a fraction stay the text they were, so that money stays exact.
-        self._decode = msgspec.json.Decoder(float_hook=str).decode
         with self._open() as file:
             sample = [self._object(line) for line in islice(file, _SAMPLE_ROWS)]
         rows = [row for row in sample if row is not None]
         self.columns = tuple(
-            name for name in self._wanted if any(_find(row, name) is not None for row in rows)
+            name for name in self._wanted if any(find(row, name) is not None for row in rows)
         )
 
     def rows(self, on_reject: OnReject) -> Iterator[Row]:
@@ -171,7 +182,7 @@ class JsonTable(Table):
             for number, line in enumerate(file, start=1):
                 row = self._object(line)
                 if row is not None:
-                    values = [_as_text(_find(row, name, path)) for name, path in paths]
+                    values = [as_text(find(row, name, path)) for name, path in paths]
                     values.append(line.strip().decode("utf-8", "surrogateescape"))
                     yield number, values
                 elif line.strip():
@@ -186,7 +197,7 @@ class JsonTable(Table):
 
     def _object(self, line: bytes) -> dict[str, Any] | None:
         try:
-            found = self._decode(line)
+            found = read_json(line)
         except (msgspec.DecodeError, UnicodeError):
             return None
         return found if isinstance(found, dict) else None
@@ -198,7 +209,7 @@ class ParquetTable(Table):
     def __init__(self, path: Path, layout: File, wanted: Sequence[str]) -> None:
         super().__init__(path, layout, wanted)
         with self._parquet() as parquet:
-            self.columns = tuple(parquet.schema_arrow.names)
+            self._name_columns(tuple(parquet.schema_arrow.names))
 
     def rows(self, on_reject: OnReject) -> Iterator[Row]:
         with self._parquet() as parquet:
@@ -249,12 +260,25 @@ def open_table(path: Path, layout: File, *, wanted: Sequence[str]) -> Table:
 def read_rows(table: Table, on_reject: OnReject) -> Iterator[Row]:
     """The rows of a table. Raises Unreadable where the file breaks off."""
     number = 0
+    nested = table.nested
     try:
         for row in table.rows(on_reject):
             number = row[0]
-            yield row
+            if nested is None or _is_extended(table, row, nested, on_reject):
+                yield row
     except _BROKEN as error:
         raise Unreadable(f"{table.path}: after row {number:,}: {error}") from error
+
+
+def _is_extended(table: Table, row: Row, nested: Nested, on_reject: OnReject) -> bool:
+    """Add to a row what lies in its JSON; False, and rejected, if it is no JSON."""
+    line, values = row
+    try:
+        values += nested.texts(values)
+    except ValueError as error:
+        on_reject(Reject(str(table.path), line, Reason.UNREADABLE, str(error), table.shown(values)))
+        return False
+    return True
 
 
 def require_columns(tables: Sequence[Table], layout: File, *, named: dict[str, list[str]]) -> None:
@@ -286,25 +310,3 @@ def _column_text(column: Any, *, name: str) -> list[str]:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise Unreadable(f"{name}: {error}") from None
     return text
-
-
-def _find(row: dict[str, Any], name: str, path: Sequence[str] | None = None) -> Any:
-    """The field of that name, or else at the end of that path of names; None where there is none."""
-    if name in row:
-        return row[name]
-    found: Any = row
-    for step in path or name.split("."):
-        if not isinstance(found, dict):
-            return None
-        found = found.get(step)
-    return found
-
-
-def _as_text(field: Any) -> str:
-    if isinstance(field, str):
-        return field
-    if field is None:
-        return ""
-    if isinstance(field, bool):
-        return "true" if field else "false"
-    return msgspec.json.encode(field).decode()

@@ -32,6 +32,15 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
 
 
+class RowRejected(Exception):
+    """This row cannot become a touchpoint."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
 @dataclass(frozen=True, slots=True)
 class Reject:
     """One rejected row, as it stood in the file; `line` counts from 1 and includes a header."""

@@ -16,24 +16,14 @@ from schemas.catalog import CHANNELS
 from schemas.layout import OWN_FIELDS, Kind
 from streams.core.normalise import Normaliser
 from streams.core.rules import Rules
+from streams.importer.items import Fields, items_reader
 from streams.importer.lookup import Texts, column_of, text_of, text_or_none
-from streams.importer.mapping import Event, Item, Mapping
+from streams.importer.mapping import Event, Mapping
 from streams.importer.reading import Table, read_rows
-from streams.importer.rejects import OnReject, Reason, Reject
-from streams.importer.values import micros_reader, read_quantity, share, time_reader
-
-Fields = dict[str, Any]
+from streams.importer.rejects import OnReject, Reason, Reject, RowRejected
+from streams.importer.values import micros_reader, read_quantity, time_reader
 
 _REMEMBERED = 100_000
-
-
-class RowRejected(Exception):
-    """This row cannot become a touchpoint."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 @dataclass(slots=True)
@@ -71,7 +61,7 @@ class Binding:
         self._message_id = text_or_none(mapping.message_id.value(), index)
         self._is_distinct = mapping.message_id.duplicates == "distinct"
         self._read_micros = micros_reader(mapping.money.factor)
-        self._item = _items(mapping.item, index, self._read_micros) if mapping.item else None
+        self._items = items_reader(mapping.item, index, self._read_micros) if mapping.item else None
         self._order_events = frozenset(mapping.order.events)
         self._order_id = text_or_none(mapping.order.id, index)
         self._is_revenue_from_items = mapping.order.revenue == "items"
@@ -156,9 +146,9 @@ class Binding:
 
     def _add_commerce(self, fields: Fields, values: Texts) -> None:
         try:
-            item, worth_micros = self._item(values) if self._item else (None, None)
-            if item is not None:
-                fields["items"] = [item]
+            items, worth_micros = self._items(values) if self._items else (None, None)
+            if items:
+                fields["items"] = items
             if fields["event"] not in self._order_events:
                 return
             if self._order_id and (order_id := self._order_id(values)):
@@ -310,44 +300,6 @@ def _identities(
         return found
 
     return identify
-
-
-def _items(
-    mapped: Item, index: dict[str, int], read_micros: Callable[[str], int]
-) -> Callable[[Texts], tuple[Fields | None, int | None]]:
-    """A function from a row to (its item, what the line is worth), both None without a product."""
-    product_id = text_of(mapped.product_id, index)
-    texts = [
-        (name, text_of(value, index))
-        for name, value in (("name", mapped.name), ("category", mapped.category))
-        if value is not None
-    ]
-    get_quantity, get_price, get_total = (
-        column_of(column, index) for column in (mapped.quantity, mapped.price, mapped.total)
-    )
-
-    def item(values: Texts) -> tuple[Fields | None, int | None]:
-        product = product_id(values)
-        if not product:
-            return None, None
-        fields: Fields = {"product_id": product}
-        for name, get in texts:
-            if text := get(values):
-                fields[name] = text
-        text = get_quantity(values)
-        quantity = read_quantity(text) if text else 1
-        if text := get_total(values):
-            worth_micros = read_micros(text)
-            price_micros = share(worth_micros, quantity) if quantity else worth_micros
-        else:
-            text = get_price(values)
-            price_micros = read_micros(text) if text else 0
-            worth_micros = price_micros * quantity
-        fields["quantity"] = quantity
-        fields["price_micros"] = price_micros
-        return fields, worth_micros
-
-    return item
 
 
 def _read_boolean(text: str) -> bool:

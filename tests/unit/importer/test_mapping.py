@@ -82,6 +82,14 @@ def test_columns_say_what_they_are_for() -> None:
     }
 
 
+def test_fields_of_a_list_are_no_columns() -> None:
+    """With `each` a mapping reads one column for all items, and the rest from what lies in it."""
+    found = mapping("[item]\neach = 'lines'\nproduct_id = 'sku'\nprice = 'price'")
+    assert found.columns().keys() == {"at", "what", "user", "lines"}
+    assert found.item is not None
+    assert found.item.names() == ("sku", "price")
+
+
 def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
     """A broken or missing file is an error of the mapping, with its name."""
     broken = tmp_path / "m.toml"

@@ -313,3 +313,52 @@ def test_json_content_makes_the_id(tmp_path: Path) -> None:
     path = write_file(tmp_path / "rows.jsonl", json_text(rows, columns=(*COLUMNS, "colour")))
     found = touchpoints([path], mapping(base=SHOP.replace('"distinct"', '"same"')))
     assert len({one["message_id"] for one in found}) == 2
+
+
+LISTED = """
+    [item]
+    each = "said.products"
+    product_id = "sku"
+    quantity = "n"
+    price = "money.price"
+    [order]
+    revenue_column = "said.total"
+"""
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_a_list_of_items(tmp_path: Path, name: str) -> None:
+    """A row has an item for each element that names a product; its revenue is its own and counts once."""
+    products = '[{"sku":"p1","n":2,"money":{"price":1.10}},{"n":1},{"sku":"p2","money":null}]'
+    said = f'{{"products":{products},"total":2.2}}'
+    if name == "rows.csv":
+        text = csv_text([(AT, "buy", "ann", said), (AT, "buy", "bob", "")], columns=(*COLUMNS, "said"))
+    else:
+        text = f'{{"at":"{AT}","what":"buy","user":"ann","said":{said}}}\n'
+        text += json_text([(AT, "buy", "bob")])
+    path = write_file(tmp_path / name, text)
+    ann, bob = list(touchpoints([path], mapping(LISTED)))
+    assert ann["items"] == [
+        {"product_id": "p1", "quantity": 2, "price_micros": 1_100_000},
+        {"product_id": "p2", "quantity": 1, "price_micros": 0},
+    ]
+    assert ann["revenue_micros"] == 2_200_000
+    assert bob.keys().isdisjoint({"items", "revenue_micros"})
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ('{"sku":"p1"}', Reason.UNREADABLE),
+        ('[{"sku":"p1"},"p2"]', Reason.UNREADABLE),
+        ("[", Reason.UNREADABLE),
+        ('[{"sku":"p1","n":"x"}]', Reason.NUMBER),
+    ],
+)
+def test_what_is_no_list_of_items(tmp_path: Path, said: str, reason: Reason) -> None:
+    """One bad element rejects its row, and that row alone."""
+    rows = [(AT, "view", "ann", said), (AT, "view", "bob", "[]")]
+    more = "[item]\neach = 'said'\nproduct_id = 'sku'\nquantity = 'n'"
+    found, rejects = imported(tmp_path, rows, more, columns=(*COLUMNS, "said"))
+    assert [one["identifiers"]["user_id"] for one in found] == ["bob"]
+    assert [reject.reason for reject in rejects] == [reason]
