@@ -48,10 +48,15 @@ class Imported:
 
 @contextmanager
 def imported(
-    folder: Path, scratch: Path, *, order: Order = "event", limit: int | None = None
+    folder: Path,
+    scratch: Path,
+    *,
+    pattern: str = "*.csv.gz",
+    order: Order = "event",
+    limit: int | None = None,
 ) -> Iterator[Imported]:
     """The files of a folder, read by its mapping and landed: equal to what the oracle says of the same touchpoints."""
-    files, mapping = sorted(folder.glob("*.csv.gz")), mapping_of(folder)
+    files, mapping = sorted(folder.glob(pattern)), mapping_of(folder)
     with line(scratch) as running:
         feeder = running.line.feeder()
         try:

@@ -62,7 +62,8 @@ def micros(text: str) -> int:
 def test_every_mapping_is_valid() -> None:
     """Every mapping in the repository can be read, wherever its data is."""
     assert {path.stem for path in MAPPINGS.glob("*.toml")} >= {
-        "completejourney", "rees46_cosmetics", "rees46_multi", "retentioneering_ecom", "taobao_userbehavior",
+        "completejourney", "rees46_cosmetics", "rees46_multi", "retentioneering_ecom",
+        "snowplow_ecommerce", "taobao_userbehavior",
     }  # fmt: skip
     for path in MAPPINGS.glob("*.toml"):
         load(path)
