@@ -62,10 +62,18 @@ ONCE = {
 }
 
 
-@pytest.mark.parametrize("seed", ONCE)
-def test_worlds_that_came_out_wrong_once(seed: int) -> None:
+ONCE_REPEATED = {
+    7_006_438: "the second answer to a claim that had been sent twice took out again who had been taken out, as nobody",
+}
+
+
+@pytest.mark.parametrize(
+    ("seed", "commits"),
+    [*((seed, Commits.ATOMIC) for seed in ONCE), *((seed, Commits.REPEATED) for seed in ONCE_REPEATED)],
+)
+def test_worlds_that_came_out_wrong_once(seed: int, commits: Commits) -> None:
     """Why, is said beside each; the worlds of a seed may have changed since."""
-    outcome = outcome_of(seed, Commits.ATOMIC)
+    outcome = outcome_of(seed, commits)
     assert not outcome.is_wrong, outcome
 
 
