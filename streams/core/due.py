@@ -4,11 +4,17 @@ Owns when something is done for a profile that no record asks for; must not know
 entries are kept (see `timers`).
 """
 
+from collections.abc import Generator
+from typing import Final
+
 from streams.core.actor import Actor, Profile
 from streams.core.actors import Actors, Change
 from streams.core.profile import Profiles
 from streams.core.shapes import NO_TIMER
 from streams.core.timers import Timers
+
+_SLICE: Final = 64
+"""So many profiles are looked at before others get a turn."""
 
 
 class Due:
@@ -21,11 +27,13 @@ class Due:
         self._profiles = profiles
         self._timers = timers
 
-    def do(self, clock_ms: int, *, now_ms: int) -> tuple[int, dict[str, int]]:
-        """Do what is due by the timer clock; returns for how many, and until when whose timers are held."""
+    def do(self, clock_ms: int, *, now_ms: int) -> Generator[None, None, tuple[int, dict[str, int]]]:
+        """Do what is due by the timer clock, in slices; returns for how many, and until when whose timers are held."""
         held: dict[str, int] = {}
         fired = 0
-        for identifier, entry_ms in self._timers.due(clock_ms):
+        for number, (identifier, entry_ms) in enumerate(self._timers.due(clock_ms)):
+            if number % _SLICE == _SLICE - 1:
+                yield
             actor = self._actors.find(identifier)
             if actor is None or actor.profile is None or actor.timer_ms not in (None, entry_ms):
                 continue

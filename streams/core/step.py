@@ -124,7 +124,7 @@ class Step:
             for topic, caught_up_ms in caught_up.items():
                 self._clocks.advance(topic, caught_up_ms - 1)
         yield
-        return self._finish(now_ms)
+        return (yield from self._finish(now_ms))
 
     def _attempt(
         self, batch: Mapping[str, Sequence[Record]], poisoned: Mapping[tuple[str, int], Dead], now_ms: int
@@ -332,11 +332,11 @@ class Step:
                 return _failed(self._stitching.culprit(actor).record, error)
         return None
 
-    def _finish(self, now_ms: int) -> Effects:
+    def _finish(self, now_ms: int) -> Generator[None, None, Effects]:
         """Timers, then what the batch has changed as records, then the state."""
         self._clocks.settle()
         effects, changed, clock_ms = self._effects, self._profiles.changed, self._clocks.timer_ms
-        fired, held = self._due.do(clock_ms, now_ms=self._now(now_ms))
+        fired, held = yield from self._due.do(clock_ms, now_ms=self._now(now_ms))
         if fired:
             self._count("fired", fired)
         if held:

@@ -1,8 +1,9 @@
 """When which actor next has something to do. Owns the order of timers; must not know what they are for.
 
 Most timers are far off and move at every touchpoint: their keys are state of the task like any other, in lists, some a
-span of 65 s, so that they take no memory where the state takes none, and are there after a restart. When its span
-begins, an entry is put right: what is due within the span lies in a heap of (due ms, key). A list goes with its span.
+span of 65 s, so that they take no memory where the state takes none, and are there after a restart. Before its span
+begins, an entry is put right: what is due within the span lies in a heap of (due ms, key). The lists are looked through
+bit by bit while the span before lasts, so that no batch has them all to do. A list goes with its span.
 Keys: NUL + "t", the span's number and the list's within it. Values: actors' keys, parted by NUL.
 """
 
@@ -28,7 +29,9 @@ class Timers:
     An actor in memory knows which entry is its own; another that is left over is dropped when it comes up.
     """
 
-    __slots__ = ("_added", "_begun", "_ended", "_lists", "_near", "_spans", "_store")
+    __slots__ = (
+        "_added", "_ahead", "_ahead_lists", "_ahead_read", "_begun", "_ended", "_lists", "_near", "_spans", "_store",
+    )  # fmt: skip
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -38,6 +41,11 @@ class Timers:
         self._spans: list[int] = []
         """Those that have not begun, a heap."""
         self._begun: list[int] = []
+        self._ahead = -1
+        """The span that comes next, once some of its lists were due to be looked through."""
+        self._ahead_lists = 0
+        """How many it had then; what it gets since lies in the heap as well."""
+        self._ahead_read = 0
         self._ended: list[int] = []
         """Those whose lists go with this batch."""
         self._added: dict[int, list[bytes]] = {}
@@ -63,10 +71,10 @@ class Timers:
         while self._spans and self._spans[0] * SPAN_MS <= clock_ms:
             span = heappop(self._spans)
             self._begun.append(span)
-            for number in range(self._lists[span]):
-                held = self._store.get(_key(span, number))
-                assert held is not None, "a list of timers is missing"
-                found += [(key, span * SPAN_MS) for key in held.decode().split("\0")]
+            is_ahead = span == self._ahead
+            stop = self._ahead_lists if is_ahead else self._lists[span]
+            self._read(span, self._ahead_read if is_ahead else 0, stop, found)
+        self._read_ahead(clock_ms, found)
         while self._near and self._near[0][0] <= clock_ms:
             due_ms, key = heappop(self._near)
             found.append((key.decode(), due_ms))
@@ -75,6 +83,24 @@ class Timers:
             self._begun = [span for span in self._begun if (span + 1) * SPAN_MS > clock_ms]
         found.sort()
         return found
+
+    def _read_ahead(self, clock_ms: int, found: list[tuple[str, int]]) -> None:
+        """As much of the next span's lists as of the span before has gone by."""
+        span = self._spans[0] if self._spans else -1
+        gone_ms = clock_ms - (span - 1) * SPAN_MS
+        if span < 0 or gone_ms < 0:
+            return
+        if span != self._ahead:
+            self._ahead, self._ahead_lists, self._ahead_read = span, self._lists[span], 0
+        stop = self._ahead_lists * gone_ms // SPAN_MS
+        self._read(span, self._ahead_read, stop, found)
+        self._ahead_read = stop
+
+    def _read(self, span: int, first: int, stop: int, found: list[tuple[str, int]]) -> None:
+        for number in range(first, stop):
+            held = self._store.get(_key(span, number))
+            assert held is not None, "a list of timers is missing"
+            found += [(key, span * SPAN_MS) for key in held.decode().split("\0")]
 
     def changes(self) -> list[Change]:
         """What the batch has changed; it is then done."""
@@ -116,7 +142,7 @@ class Timers:
         """Returns the entry's time."""
         span = due_ms // SPAN_MS
         current = clock_ms // SPAN_MS
-        is_near = span <= current
+        is_near = span <= current or span == self._ahead
         if is_near and span < current:
             # Overdue: it comes up next, and its list must not have ended.
             span = current

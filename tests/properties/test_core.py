@@ -12,6 +12,7 @@ from streams.core.journal import ENTRY_BYTES, Journal, Row
 from streams.core.sessions import Session, insert, sessions_of
 from streams.core.shelf import Shelf
 from streams.core.shelf import read as read_sessions
+from streams.core.timers import PREFIX as TIMERS
 from tests.unit.core.records import MINUTE_MS, FakeRecord, OneTask, added, bought, touchpoint
 
 GAPS_MS = (30 * MINUTE_MS,) * 15
@@ -63,7 +64,10 @@ def test_arrival_order_and_batches_never_change_the_end(
 @given(worlds(), st.integers(0, 14))
 @settings(max_examples=60)
 def test_a_restart_between_batches_changes_nothing(records: list[FakeRecord], at: int) -> None:
-    """All state is in the store: a new owner goes on as the old one would have."""
+    """All state is in the store: a new owner goes on as the old one would have.
+
+    But for lists of timers: it has to look through some once more, and what it has seen is noted once more.
+    """
     kept, restarted = OneTask(), OneTask()
     for task in (kept, restarted):
         task.take(*records[:at])
@@ -71,7 +75,11 @@ def test_a_restart_between_batches_changes_nothing(records: list[FakeRecord], at
             task.restart()
         task.take(*records[at:])
         task.tick(600 * MINUTE_MS)
-    assert kept.store == restarted.store
+    held, held_anew = (
+        {key: value for key, value in task.store.items() if not key.startswith(TIMERS)}
+        for task in (kept, restarted)
+    )
+    assert held == held_anew
     assert kept.said == restarted.said
 
 

@@ -84,3 +84,29 @@ def test_a_span_is_kept_in_lists_of_bounded_length() -> None:
     assert max(map(len, world.store.values())) < LIST_BYTES + len(names[0]) + 1
     world.restart()
     assert world.batch(5 * SPAN_MS, {}) == set(names)
+
+
+def test_no_batch_has_all_of_a_span_to_look_through() -> None:
+    """A tenth of a span later, a tenth of the next one's lists; those that are added meanwhile are not forgotten.
+
+    Seen to fail where lists are looked through when their span begins: all 400 come up at once.
+    """
+    world = World()
+    world.clock_ms = START_MS // SPAN_MS * SPAN_MS
+    world.batch(0, {f"user_id:{number:032}": SPAN_MS + number for number in range(400)})
+    came: list[int] = []
+    for tenth in range(10):
+        world.clock_ms += SPAN_MS // 10
+        due = world.timers.due(world.clock_ms)
+        came.append(len(due))
+        for name, _ in due:
+            world.actor(name).timer_ms = None
+            world.timers.set(world.actor(name), world.due_ms[name], world.clock_ms)
+        late = f"user_id:late-{tenth}"
+        world.due_ms[late] = world.clock_ms + SPAN_MS
+        world.timers.set(world.actor(late), world.due_ms[late], world.clock_ms)
+        world.store.apply(world.timers.changes())
+    assert max(came) <= 2 * 400 // 10
+    assert sum(came) >= 400 * 9 // 10
+    fired = world.batch(SPAN_MS, {}) | world.batch(SPAN_MS, {})
+    assert len(fired) == 400 + 10
