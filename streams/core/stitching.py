@@ -44,11 +44,14 @@ class Stitching:
     def settle(self, actor: Actor) -> None:
         """Say what waited for the sessions of an actor, which are settled now."""
         assert actor.profile is not None, "an alias has no sessions"
-        for place, arrival in self._waiting.pop(actor.identifier, ()):
+        for place, arrival in self._waiting.get(actor.identifier, ()):
             if place >= 0:
                 at_ms = arrival.touchpoint.occurred_ms
-                session = next(s for s in actor.profile.sessions if s.started_ms <= at_ms <= s.ended_ms)
+                within = [s for s in actor.profile.sessions if s.started_ms <= at_ms <= s.ended_ms]
+                # Of a past that is forgotten, if ticks have come before what they stand for, it has none.
+                session = within[0] if within else None
                 self.records[place] = (actor.key, self._stitched(actor, session, arrival))
+        self._waiting.pop(actor.identifier, None)
 
     def culprit(self, actor: Actor) -> Arrival:
         """The last touchpoint that waited: what to take out if an actor cannot be settled."""

@@ -289,3 +289,17 @@ def test_a_cart_that_lay_for_days_is_a_new_one() -> None:
         assert task.actions() == ["due", "due"]
         assert [cart["status"] for cart in task.latest("carts", "episode_id")] == ["abandoned", "abandoned"]
         assert [action["historical"] for action in task.latest("actions", "action_id")] == [False, True]
+
+
+def test_a_touchpoint_of_a_past_that_ticks_have_ended_lands_without_a_session() -> None:
+    """Ticks that come before the records they stand for are a feeder's mistake: it costs those their sessions, no more.
+
+    Seen to fail, with a worker that ends, where a session is taken for granted.
+    """
+    task = OneTask(Rules(is_replay=True, gaps_ms={"email": MINUTE_MS}))
+    task.take(touchpoint("1", 0, channel="email"), touchpoint("2", 10 * MINUTE_MS))
+    task.tick(72 * HOUR_MS + 10 * MINUTE_MS)
+    task.take(touchpoint("3", -MINUTE_MS, arrives_ms=71 * HOUR_MS))
+    landed = {row["message_id"]: row["session_id"] for row in task.said["touchpoints.stitched"]}
+    assert landed["3"] is None
+    assert len({landed["1"], landed["2"]}) == 2
