@@ -220,6 +220,7 @@ def test_what_was_left_is_what_they_saw_last(shared_data: SharedData, seed: int,
     assert len(theirs - ours.left().keys()) == len(ours.left().keys() - theirs) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("line")
 @pytest.mark.timeout(240)
 def test_the_warehouse_tells_the_same(shared_data: SharedData, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def start(world: World, state: Path) -> WorkerProcess:
         pytest.param(as_it_was, marks=pytest.mark.slow),
         deleted,
         pytest.param(truncated, marks=pytest.mark.slow),
-        replaced_by_an_old_copy,
+        pytest.param(replaced_by_an_old_copy, marks=pytest.mark.slow),
     ],
 )
 def test_killed_and_damaged_state_counts_once(

@@ -23,7 +23,7 @@ START_MS = 1_772_000_000_000
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize(("shared_devices", "bots"), [(5, 1), (15, 0)])
+@pytest.mark.parametrize(("shared_devices", "bots"), [pytest.param(5, 1, marks=pytest.mark.slow), (15, 0)])
 def test_a_day_comes_out_true(shared_devices: int, bots: int, seed: int, tmp_path: Path) -> None:
     """Four partitions, two workers: missing, duplicate, wrong, false and missed are all 0."""
     options = Options(

@@ -156,7 +156,7 @@ def test_rees46_lands_every_row_once(shared_data: SharedData, tmp_path: Path) ->
         assert (orders, revenue) == (counts["Order Completed"], worth["Order Completed"])
 
 
-@pytest.mark.parametrize("order", ["event", "file"])
+@pytest.mark.parametrize("order", ["event", pytest.param("file", marks=pytest.mark.slow)])
 def test_retentioneering_sessions_are_those_of_the_file(
     shared_data: SharedData, tmp_path: Path, order: Order
 ) -> None:

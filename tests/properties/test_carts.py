@@ -54,7 +54,7 @@ def days(draw: st.DrawFn) -> list[Touchpoint]:
 
 
 @given(days(), some_rules)
-@settings(max_examples=800)
+@settings(max_examples=250)
 def test_carts_are_the_oracles(day: list[Touchpoint], rules: OracleRules) -> None:
     """Seen to fail with each of these left out: the owner's last sign of life, the cart's expiry, its own orders."""
     expected = [
@@ -67,7 +67,7 @@ def test_carts_are_the_oracles(day: list[Touchpoint], rules: OracleRules) -> Non
 
 
 @given(days(), some_rules, st.data())
-@settings(max_examples=800)
+@settings(max_examples=250)
 def test_what_does_not_move_a_cart_changes_nothing(
     day: list[Touchpoint], rules: OracleRules, data: st.DataObject
 ) -> None:
