@@ -6,6 +6,7 @@ what a room does with a value, and opens nothing but the file it is given.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +18,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from streams.accepted import blocked_entries, domains, known_channels, known_region, unique
 from streams.layered import Layers, SettingsError, Source, allowed, sections_of
 
-__all__ = ["NOT_SETTINGS", "PREFIX", "Entry", "Settings", "SettingsError", "entries", "load", "variable"]
+__all__ = [
+    "NOT_SETTINGS",
+    "PREFIX",
+    "Entry",
+    "Settings",
+    "SettingsError",
+    "as_environment",
+    "entries",
+    "load",
+    "variable",
+]
 
 PREFIX = "THROUGHLINE_"
 
@@ -355,6 +366,9 @@ class Settings(Section):
     warehouse: Warehouse = Field(default_factory=Warehouse)
 
 
+_DEFAULTS = Settings()
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One setting as it stands, for people: `throughline settings` prints these."""
@@ -376,6 +390,22 @@ def variable(section: str, key: str) -> str:
 def load(toml: Path | None, environ: Mapping[str, str]) -> Settings:
     """Defaults, then the file (if any), then the environment. Raises SettingsError naming every problem."""
     return _layers(toml, environ).settings
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The variables that say what is no default: for processes that are to go by the same settings."""
+    return {
+        variable(section, key): _spelled(value)
+        for section, model in sections_of(Settings).items()
+        for key in model.model_fields
+        if (value := getattr(getattr(settings, section), key)) != getattr(getattr(_DEFAULTS, section), key)
+    }
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, (tuple, Mapping)):
+        return json.dumps(value) if value else ""
+    return str(value)
 
 
 def entries(toml: Path | None, environ: Mapping[str, str]) -> list[Entry]:

@@ -18,7 +18,7 @@ from streams.importer.feeding import Feeder
 from streams.importer.lag import Lag, Readers
 from streams.launch.parts import Part
 from streams.runtime.topics import partition_counts
-from streams.settings import PREFIX, Settings
+from streams.settings import PREFIX, Settings, as_environment
 
 _DRAIN_POLL_S = 0.05
 _STALLED_S = 60.0
@@ -137,7 +137,7 @@ def running(settings: Settings, warehouse: Warehouse, *, workers: int, logs: Pat
 
 
 def _environment(settings: Settings, bootstrap: str, warehouse: Warehouse) -> dict[str, str]:
-    """What a part needs to know, over what this process was told by its own environment."""
+    """What a part needs to know, over what this process was told, by its own environment or a file."""
     told = {
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         "KAFKA_PARTITIONS": str(settings.kafka.partitions),
@@ -149,7 +149,11 @@ def _environment(settings: Settings, bootstrap: str, warehouse: Warehouse) -> di
         "CLICKHOUSE_USER": warehouse.user,
         "CLICKHOUSE_PASSWORD": warehouse.password,
     }
-    return {**os.environ, **{PREFIX + key: value for key, value in told.items()}}
+    return {
+        **os.environ,
+        **as_environment(settings),
+        **{PREFIX + key: value for key, value in told.items()},
+    }
 
 
 def _ignore(left: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from schemas.codec import decode
 from streams.cli.embedded import Running, embedded_line
-from streams.settings import load
+from streams.settings import PREFIX, load
 from streams.simulator.compare import compare
 from streams.simulator.emit import Emitted, Simulation
 from streams.simulator.options import Options
@@ -23,12 +23,18 @@ Query = Callable[[str], list[tuple[Any, ...]]]
 
 @contextmanager
 def line(
-    directory: Path, *, workers: int = 1, partitions: int = 4, batch_records: int = 2_000
+    directory: Path,
+    *,
+    workers: int = 1,
+    partitions: int = 4,
+    batch_records: int = 2_000,
+    more: Mapping[str, str] = {},
 ) -> Iterator[Running]:
-    """An embedded line over a warehouse in `directory`."""
+    """An embedded line over a warehouse in `directory`, with `more` settings as `SECTION_KEY`."""
     asked = {
         "THROUGHLINE_KAFKA_PARTITIONS": str(partitions),
         "THROUGHLINE_WORKER_BATCH_RECORDS": str(batch_records),
+        **{PREFIX + key: value for key, value in more.items()},
     }
     settings = load(None, {**os.environ, **asked})
     with embedded_line(settings, directory / "warehouse", workers=workers) as running:

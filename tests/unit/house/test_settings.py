@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streams.cli.settings import reference
 from streams.layered import sections_of
-from streams.settings import PREFIX, Settings, SettingsError, entries, load, variable
+from streams.settings import PREFIX, Settings, SettingsError, as_environment, entries, load, variable
 from tests.conftest import REPOSITORY
 
 
@@ -41,6 +41,19 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(toml:
     assert sources["kafka.partitions"] == (16, "THROUGHLINE_KAFKA_PARTITIONS")
     assert sources["kafka.replication_factor"] == (3, f"{toml}: kafka.replication_factor")
     assert sources["kafka.max_record_bytes"] == (983_040, "default")
+
+
+def test_another_process_is_told_the_same(toml: Path) -> None:
+    """Whatever the file says reaches what is started, lists and numbers by name too; defaults are not spelled out."""
+    toml.write_text(
+        "[kafka]\npartitions = 8\n[sessions]\ngaps_s = { web = 900 }\n"
+        "[carts]\nreminders_s = [86400, 259200]\nleftovers = 'keep'\n[actions]\nchannels = []\n"
+    )
+    settings = load(toml, {})
+    told = as_environment(settings)
+    assert load(None, told) == settings
+    assert len(told) == 5
+    assert as_environment(Settings()) == {}
 
 
 def test_every_problem_is_said_at_once_with_its_source_and_a_hint(toml: Path) -> None:
