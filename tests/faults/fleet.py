@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGKILL, Signals
+from signal import SIGKILL, SIGTERM, Signals
 from types import TracebackType
 
 from streams.launch.parts import Part
@@ -84,6 +84,12 @@ class Fleet:
             part = self._slots[name].part
             assert part is not None
             return part.pid
+
+    def is_up(self, name: str) -> bool:
+        """Whether a worker does something about SIGTERM: before, while it is being loaded, it just ends."""
+        status = Path(f"/proc/{self.pid(name)}/status").read_text()
+        [caught] = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
+        return bool(int(caught, 16) >> (SIGTERM - 1) & 1)
 
     def retire(self, name: str, *, times: int = 1, kill: bool = False) -> int:
         """Stops a worker for good, with so many SIGTERMs; its exit code."""

@@ -34,6 +34,7 @@ def test_one_three_one_workers_under_load(real_kafka: RealKafka, seed: int, tmp_
         for name in ("two", "three"):
             day.feed(0.1)
             time.sleep(rnd.uniform(0.0, 1.0))
+            until(lambda name=name: day.fleet.is_up(name), "a worker to be there")  # type: ignore[misc]
             assert day.fleet.retire(name) == 0
         day.finish()
         assert day.fleet.ended == []

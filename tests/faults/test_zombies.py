@@ -10,6 +10,7 @@ import pytest
 
 from streams.runtime.ending import ExitCode
 from streams.runtime.failpoints import Point
+from streams.runtime.topics import CHANGELOG
 from tests.faults.fleet import Ended, until
 from tests.faults.judge import committed_records
 from tests.faults.town import Town, town
@@ -82,8 +83,8 @@ def is_stopped(day: Town, name: str) -> bool:
 
 
 def count(day: Town, isolation: str) -> int:
-    """Records a reader of that isolation level finds."""
-    return sum(1 for _ in committed_records(day.line.bootstrap, "touchpoints.stitched", isolation=isolation))
+    """Records a reader of that isolation level finds in the changelog, which every commit writes to."""
+    return sum(1 for _ in committed_records(day.line.bootstrap, CHANGELOG, isolation=isolation))
 
 
 def test_a_worker_that_slept_over_its_session_alone_goes_on(
