@@ -100,6 +100,19 @@ def take_spare(profile: Profile) -> list[Link]:
     return [Link(one, other, Cause("", at_ms, digest, one)) for one, other, at_ms, digest in spare]
 
 
+def part(profile: Profile, other: Profile, leaving: Container[str]) -> None:
+    """Spare links of those who leave go with them; one with somebody who stays is kept on either side, since what
+    stands against it may leave either."""
+    stays = []
+    for link in profile.spare:
+        is_theirs = link[0] in leaving or link[1] in leaving
+        if is_theirs:
+            other.spare.append(link)
+        if not is_theirs or link[0] not in leaving or link[1] not in leaving:
+            stays.append(link)
+    profile.spare = stays
+
+
 def take_outward(profile: Profile, members: Container[str]) -> list[Link]:
     """Spare links to those who are no members, to be looked at again; they are kept no longer."""
     kept, outward = [], []

@@ -78,10 +78,9 @@ class Partings:
         rows = only(links, leaving, top)
         stranded = self._stranded(profile, leaving)
         alone = self._profiles.split(actor, [top, *[m for m in leaving if m != top]], rows)
-        # On either side: what stands against the link may be parted from either.
         left_out.spare(profile, *cut)
         if alone.profile is not None:
-            left_out.spare(alone.profile, *cut)
+            left_out.part(profile, alone.profile, alone.index)
         came_from = actor.profile_id
         if profile.name not in actor.index:
             name = min(actor.index, key=self._order)

@@ -139,7 +139,7 @@ class Profiles:
         mine.waiting += theirs.waiting
         mine.expecting += theirs.expecting
         mine.refused += theirs.refused
-        mine.spare += theirs.spare
+        mine.spare = list(dict.fromkeys((*mine.spare, *theirs.spare)))
         mine.acts = joined(mine.acts, theirs.acts)
         for bid in list(mine.reserved.values()):
             # Counted when the other proposed, and answered since.

@@ -53,6 +53,7 @@ ONCE = {
     2_003_663: "what stood against a claim had been parted from whom it was about, and it was not made again",
     5_003_512: "a link that a contest had cut was remembered on one side, and an act parted the other from its account",
     6_017_752: "a link that had been cut for another stayed cut, though the account it stood against left meanwhile",
+    8_006_043: "a spare link across a cut was known to one side, and what stood against it left the other",
     4_023_401: "a late touchpoint was not known any more to whom it had come through, once they were split off",
     4_030_153: "a link by an act came to an identifier before the act itself, and nobody had seen it before",
     3_029_932: "a spare link that an act had parted kept out a later one of the same two, which counted",
