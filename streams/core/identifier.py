@@ -12,7 +12,7 @@ from mypy_extensions import i64
 from streams.core.normalise import Normaliser
 from streams.core.rules import Rules
 
-MEMO_LIMIT: Final = 20_000
+MEMO_LIMIT: Final = 10_000
 
 
 def murmur2(key: bytes) -> int:
