@@ -6,29 +6,17 @@ what a room does with a value, and opens nothing but the file it is given.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from streams.accepted import blocked_entries, domains, known_channels, known_region, unique
-from streams.layered import Layers, SettingsError, Source, allowed, sections_of
+from streams.layered import Layers, SettingsError
 
-__all__ = [
-    "NOT_SETTINGS",
-    "PREFIX",
-    "Entry",
-    "Settings",
-    "SettingsError",
-    "as_environment",
-    "entries",
-    "load",
-    "variable",
-]
+__all__ = ["NOT_SETTINGS", "PREFIX", "Settings", "SettingsError", "layers", "load", "variable"]
 
 PREFIX = "THROUGHLINE_"
 
@@ -366,22 +354,6 @@ class Settings(Section):
     warehouse: Warehouse = Field(default_factory=Warehouse)
 
 
-_DEFAULTS = Settings()
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One setting as it stands, for people: `throughline settings` prints these."""
-
-    section: str
-    key: str
-    value: Any
-    source: Source
-    allowed: str
-    description: str
-    is_secret: bool
-
-
 def variable(section: str, key: str) -> str:
     """The environment variable of one setting."""
     return f"{PREFIX}{section}_{key}".upper()
@@ -389,42 +361,9 @@ def variable(section: str, key: str) -> str:
 
 def load(toml: Path | None, environ: Mapping[str, str]) -> Settings:
     """Defaults, then the file (if any), then the environment. Raises SettingsError naming every problem."""
-    return _layers(toml, environ).settings
+    return layers(toml, environ).settings
 
 
-def as_environment(settings: Settings) -> dict[str, str]:
-    """The variables that say what is no default: for processes that are to go by the same settings."""
-    return {
-        variable(section, key): _spelled(value)
-        for section, model in sections_of(Settings).items()
-        for key in model.model_fields
-        if (value := getattr(getattr(settings, section), key)) != getattr(getattr(_DEFAULTS, section), key)
-    }
-
-
-def _spelled(value: Any) -> str:
-    if isinstance(value, (tuple, Mapping)):
-        return json.dumps(value) if value else ""
-    return str(value)
-
-
-def entries(toml: Path | None, environ: Mapping[str, str]) -> list[Entry]:
-    """Every setting with value, source and description, in the order of the file. Raises as `load` does."""
-    layers = _layers(toml, environ)
-    return [
-        Entry(
-            section=section,
-            key=key,
-            value=getattr(getattr(layers.settings, section), key),
-            source=layers.sources.get((section, key), "default"),
-            allowed=allowed(model, key),
-            description=field.description or "",
-            is_secret=isinstance(field.json_schema_extra, dict) and "secret" in field.json_schema_extra,
-        )
-        for section, model in sections_of(Settings).items()
-        for key, field in model.model_fields.items()
-    ]
-
-
-def _layers(toml: Path | None, environ: Mapping[str, str]) -> Layers[Settings]:
+def layers(toml: Path | None, environ: Mapping[str, str]) -> Layers[Settings]:
+    """The same, with where each value came from."""
     return Layers(Settings, toml, environ=environ, prefix=PREFIX, not_settings=NOT_SETTINGS)

@@ -10,7 +10,7 @@ import typer
 from streams.cli import context, panels
 
 if TYPE_CHECKING:
-    from streams.settings import Entry
+    from streams.told import Entry
 
 MASK = "********"
 
@@ -32,7 +32,7 @@ def print_settings(
 
     Example: throughline --settings deploy/throughline.toml settings
     """
-    from streams.settings import entries
+    from streams.told import entries
 
     if as_toml:
         typer.echo(reference(entries(None, {})), nl=False)

@@ -18,7 +18,8 @@ from streams.importer.feeding import Feeder
 from streams.importer.lag import Lag, Readers
 from streams.launch.parts import Part
 from streams.runtime.topics import partition_counts
-from streams.settings import PREFIX, Settings, as_environment
+from streams.settings import PREFIX, Settings
+from streams.told import as_environment
 
 _DRAIN_POLL_S = 0.05
 _STALLED_S = 60.0

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from streams.cli.settings import reference
 from streams.layered import sections_of
-from streams.settings import PREFIX, Settings, SettingsError, as_environment, entries, load, variable
+from streams.settings import PREFIX, Settings, SettingsError, load, variable
+from streams.told import as_environment, entries
 from tests.conftest import REPOSITORY
 
 
