@@ -268,15 +268,11 @@ class Contests:
 
     # -- bids
 
-    def settle_bid(self, profile: Profile, bid: Bid) -> bool:
-        """The claim has its answer; False if it had one before, which is the echo of a batch that was replayed."""
+    def settle_bid(self, profile: Profile, bid: Bid) -> None:
+        """The claim has its answer."""
         held = profile.reserved.get(bid.identifier)
-        if held is None or held.claimant != bid.claimant:
-            return held is not None
-        if held.number != bid.number:
-            return False
-        del profile.reserved[bid.identifier]
-        return True
+        if held is not None and held.number == bid.number and held.claimant == bid.claimant:
+            del profile.reserved[bid.identifier]
 
     def settle_merged(self, actor: Actor, profile: Profile, bid: Bid) -> None:
         """The claim has made two profiles one. What was cut for it is asked again: who stood against may have left

@@ -271,12 +271,10 @@ class Identity:
             # Its members are on their way already.
             profile.waiting.append(message)
             return
-        is_awaited = self._contests.settle_bid(profile, bid)
+        self._contests.settle_bid(profile, bid)
         through = actor.index.get(bid.cause.through)
         if bid.identifier in actor.index:
             self.tie(actor, bid.identifier, bid.cause)
-        elif not is_awaited:
-            return
         elif through is not None and not self.acts.are_parted(actor, profile, bid.identifier, bid.cause):
             actor.add_member(bid.identifier)
             profile.links.append(through, bid.cause.occurred_ms, bid.cause.digest)
