@@ -16,7 +16,7 @@ from streams.runtime.commit import TaskTopics
 from streams.runtime.engine import Engine, EngineFactory, Store
 from streams.runtime.observed import observed
 from streams.runtime.task import Pace
-from streams.runtime.topics import CHANGELOG, DEAD_LETTERS, INBOX, INPUTS, refuse_unfit
+from streams.runtime.topics import CHANGELOG, DEAD_LETTERS, INBOX, INPUTS, OUTPUTS, refuse_unfit
 from streams.runtime.worker import Stopping, run, set_up_logging
 from streams.settings import Settings
 
@@ -33,7 +33,9 @@ def plan_of(settings: Settings, traits: BrokerTraits) -> Plan:
     return Plan(
         name=settings.app.name,
         bootstrap_servers=settings.kafka.bootstrap_servers,
-        topics=TaskTopics(inputs=INPUTS, inbox=INBOX, changelog=CHANGELOG, dead=DEAD_LETTERS),
+        topics=TaskTopics(
+            inputs=INPUTS, outputs=OUTPUTS, inbox=INBOX, changelog=CHANGELOG, dead=DEAD_LETTERS
+        ),
         partitions=settings.kafka.partitions,
         pace=Pace(worker.batch_records, worker.batch_bytes, worker.poll_ms / 1000, worker.fetch_buffer_bytes),
         max_dead_share=worker.max_dead_share,

@@ -33,9 +33,10 @@ NotePositions = Callable[[int, Mapping[str, int]], None]
 
 @dataclass(frozen=True, slots=True)
 class TaskTopics:
-    """The topics a task reads and the ones the runtime itself writes to."""
+    """The topics a task reads and writes to; `outputs` are those of the engine."""
 
     inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
     inbox: str
     changelog: str
     dead: str
@@ -44,6 +45,11 @@ class TaskTopics:
     def read(self) -> tuple[str, ...]:
         """All topics of the consumer group."""
         return (*self.inputs, self.inbox)
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """All topics that a commit may write to."""
+        return (*self.outputs, self.inbox, self.changelog, self.dead)
 
 
 class Fenced(Exception):

@@ -20,6 +20,7 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     ProducerFenced,
+    UnknownTopicOrPartitionError,
 )
 from aiokafka.producer import sender
 
@@ -194,12 +195,17 @@ class ExactlyOnce:
         return int(appended[-1].offset) + int(batches[-1][2].record_count()) + _MARKER
 
     async def _started(self, transactional_id: str) -> Any:
-        """A producer that owns the id; waits while no broker can be reached."""
+        """A producer that owns the id and knows where all topics are; waits while no broker can be reached.
+
+        A producer asks where a topic is at its first batch for it, and gives that up by the clock: one that is woken
+        from a long stop would fail there before it could hear that it is fenced.
+        """
         while True:
             producer = self._make_producer(transactional_id)
             try:
                 await producer.start()
-            except KafkaConnectionError as error:
+                await asyncio.gather(*map(producer.partitions_for, self._topics.written))
+            except (KafkaConnectionError, UnknownTopicOrPartitionError) as error:
                 log.warning("no broker takes over %s, trying again: %s", transactional_id, error)
                 await producer.stop()
                 await asyncio.sleep(_RETRY_S)

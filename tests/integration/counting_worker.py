@@ -68,6 +68,7 @@ def topics_of(suffix: str) -> TaskTopics:
     """Topics of a run: on a shared broker every run has its own."""
     return TaskTopics(
         inputs=tuple(topic + suffix for topic in INPUTS),
+        outputs=(OUTPUT + suffix,),
         inbox=INBOX + suffix,
         changelog=CHANGELOG + suffix,
         dead=DEAD + suffix,

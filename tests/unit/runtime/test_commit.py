@@ -16,7 +16,7 @@ from streams.runtime.metrics import Metrics
 from streams.runtime.plan import Plan
 from tests.unit.runtime.fakes import FakeEffects, fake_record
 
-TOPICS = TaskTopics(inputs=("in",), inbox="inbox", changelog="changelog", dead="dead")
+TOPICS = TaskTopics(inputs=("in",), outputs=("out",), inbox="inbox", changelog="changelog", dead="dead")
 
 
 @dataclass

@@ -24,7 +24,9 @@ from streams.runtime.plan import Plan
 from streams.runtime.transactions import ExactlyOnce
 from tests.unit.runtime.fakes import FakeEffects, fake_record
 
-TOPICS = TaskTopics(inputs=("in", "other"), inbox="inbox", changelog="changelog", dead="dead")
+TOPICS = TaskTopics(
+    inputs=("in", "other"), outputs=("out",), inbox="inbox", changelog="changelog", dead="dead"
+)
 EFFECTS = FakeEffects(
     outputs={"out": [(b"k", b"v"), (b"k", b"w")]},
     inbox={0: [(b"k", b"m")], 3: [(b"k", b"n")]},
@@ -41,6 +43,8 @@ class Broker:
     error: Exception = field(default_factory=lambda: KafkaError("refused"))
     away: int = 0
     events: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    """Topics of which somebody asked where they are."""
 
     def note(self, event: str) -> None:
         """Something is asked for."""
@@ -67,6 +71,10 @@ class Producer:
             self.broker.away -= 1
             raise KafkaConnectionError("nobody there")
         self.broker.note(f"start {self.name}")
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        self.broker.asked.append(topic)
+        return {0}
 
     async def stop(self) -> None:
         self.broker.note(f"stop {self.name}")
@@ -131,6 +139,13 @@ def outcomes(step: ExactlyOnce) -> dict[str, float]:
         if sample.name == "throughline_transactions_total" and sample.value
     ]
     return {sample.labels["outcome"]: sample.value for sample in samples}
+
+
+def test_a_producer_is_open_once_it_knows_where_all_topics_are() -> None:
+    """Asked at its first batch, one that was stopped for long gives up by the clock before it hears of its heir."""
+    broker = Broker()
+    asyncio.run(opened(broker))
+    assert broker.asked == ["out", "inbox", "changelog", "dead"]
 
 
 def test_the_commit_follows_all_batches_and_the_report_follows_the_commit() -> None:
