@@ -9,6 +9,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from streams.core.carts import Episode
+from streams.core.claims import Claims
 from streams.core.journal import Journal
 from streams.core.limits import Weight, counts_of, kind_of
 from streams.core.links import PART, Links
@@ -52,7 +53,7 @@ class Profile:
         self.epoch = 0
         self.via: dict[int, int] = {}
         self.links = Links()
-        self.reserved: dict[str, Bid] = {}
+        self.reserved: Claims = {}
         self.lost: dict[str, Weight] = {}
         self.refused: list[Bid] = []
         self.spare: list[tuple[str, str, int, int]] = []

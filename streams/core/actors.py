@@ -13,6 +13,7 @@ import msgspec
 from streams.core import roster
 from streams.core.actor import Actor, Profile
 from streams.core.carts import Episode, reminded_of
+from streams.core.claims import bids_of, claims_of
 from streams.core.journal import Journal
 from streams.core.shapes import NEVER, Alias, CartEntry, Contested, Root, SessionRow
 from streams.core.shelf import read as read_sessions
@@ -85,7 +86,7 @@ def _contested(actor: Actor, profile: Profile, via: dict[int, int]) -> Contested
     if not has_any:
         return None
     return Contested(
-        actor.epoch, actor.mark, actor.rivals, list(profile.reserved.values()), profile.lost, profile.expecting,
+        actor.epoch, actor.mark, actor.rivals, bids_of(profile.reserved), profile.lost, profile.expecting,
         profile.refused, profile.spare, actor.acts, profile.acts, via, profile.accepted, profile.arriving,
         profile.epoch,
     )  # fmt: skip
@@ -148,7 +149,7 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
 
 def _contest(actor: Actor, profile: Profile, stored: Contested) -> None:
     actor.epoch, actor.mark, actor.rivals = stored.epoch, stored.mark, stored.rivals
-    profile.reserved = {bid.identifier: bid for bid in stored.reserved}
+    profile.reserved = claims_of(stored.reserved)
     profile.lost, profile.expecting, profile.refused = stored.lost, stored.expecting, stored.refused
     profile.spare, profile.epoch = stored.spare, stored.name_epoch
     actor.acts, profile.acts = stored.acts, stored.known_acts

@@ -15,25 +15,22 @@ from typing import Final
 
 import msgspec
 
-from streams.core import left_out
+from streams.core import claims, left_out
 from streams.core.actor import Actor, Profile, profile_id_of
 from streams.core.actors import Actors
 from streams.core.belongings import REFUSED, SHARED, Belonging
 from streams.core.decided import accounts, joined, last_said
 from streams.core.limits import Limits, Weight, counts_of, kind_of, only_one
 from streams.core.messages import (
-    UNSAID,
     Act,
     Bid,
     Cause,
-    Claimed,
     Contest,
     Disown,
     ForRoot,
     Link,
     Message,
     Release,
-    Repoint,
     Retry,
     Weigh,
 )
@@ -163,10 +160,6 @@ class Contests:
 
     def passes(self, actor: Actor, message: ForRoot) -> bool:
         """Whether an alias passes a message on to its root: a contest about itself it counts, and may end."""
-        if isinstance(message, Claimed):
-            # Told by whom it follows now, so that it hears of it before anything else from here.
-            bid = message.bid
-            self._send(Repoint(bid.identifier, actor.root, "", 0, actor.generation, bid.cause, UNSAID))
         return not isinstance(message, Contest) or self._is_somebodys(actor, message.bid)
 
     def _is_somebodys(self, actor: Actor, bid: Bid) -> bool:
@@ -270,9 +263,7 @@ class Contests:
 
     def settle_bid(self, profile: Profile, bid: Bid) -> None:
         """The claim has its answer."""
-        held = profile.reserved.get(bid.identifier)
-        if held is not None and held.number == bid.number and held.claimant == bid.claimant:
-            del profile.reserved[bid.identifier]
+        claims.remove(profile.reserved, bid)
 
     def settle_merged(self, actor: Actor, profile: Profile, bid: Bid) -> None:
         """The claim has made two profiles one. What was cut for it is asked again: who stood against may have left

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from streams.core import roster
+from streams.core import claims, roster
 from streams.core.actor import Actor, Profile, profile_id_of
 from streams.core.actors import Actors, load, whole
 from streams.core.belongings import MERGED, Belonging
@@ -89,7 +89,7 @@ class Handovers:
                 actor.identifier,
                 size,
                 members,
-                list(profile.reserved.values()),
+                claims.bids_of(profile.reserved),
                 profile.proposal,
                 actor.generation,
                 bid,
@@ -111,17 +111,10 @@ class Handovers:
                     actor.add_member(member)
                     profile.links.append(PENDING, message.bid.cause.occurred_ms, 0)
         for bid in message.reserved:
-            profile.reserved.setdefault(bid.identifier, bid)
+            claims.add(profile.reserved, bid)
         profile.expecting.append(message.child)
         actor.generation = max(actor.generation, message.generation + 1)
-        self._accept(actor, profile, message)
 
-    def accept_again(self, actor: Actor, profile: Profile, message: Propose) -> None:
-        """Who asks again, and was accepted, has forgotten what it asked; in pieces, it has begun."""
-        if message.child not in profile.arriving:
-            self._accept(actor, profile, message)
-
-    def _accept(self, actor: Actor, profile: Profile, message: Propose) -> None:
         self._send(
             Accept(
                 message.child,
@@ -139,7 +132,7 @@ class Handovers:
         self._actors.touch(actor)
         if not message.in_pieces:
             self._hand_over(actor, profile, message)
-        elif profile.accepted is None:
+        else:
             profile.accepted = message
             self._send_piece(actor, profile, message.root, 0)
 
@@ -147,9 +140,9 @@ class Handovers:
         """Send the next members, or, after the last, all the rest."""
         actor = self._actors.find(message.to)
         profile = actor.profile if actor is not None else None
-        if actor is None or profile is None or profile.accepted is None:
-            # The echo of a batch that was replayed.
-            return
+        assert actor is not None, "one that was never seen is asked for its members"
+        assert profile is not None, "one that is no root is asked for its members"
+        assert profile.accepted is not None, "one that was not accepted is asked for its members"
         self._actors.touch(actor)
         if message.first < len(profile.members):
             self._send_piece(actor, profile, profile.accepted.root, message.first)
@@ -158,10 +151,8 @@ class Handovers:
 
     def on_piece(self, actor: Actor, profile: Profile, message: Piece) -> None:
         """Members of a child, whose links lead to each other alone until the child itself is here."""
-        arriving = profile.arriving.get(message.child)
-        if arriving is None or arriving.arrived != message.first:
-            # The echo of a batch that was replayed.
-            return
+        arriving = profile.arriving[message.child]
+        assert arriving.arrived == message.first, "a piece has come out of turn"
         self._actors.touch(actor)
         if arriving.base < 0:
             arriving.base, arriving.members = len(profile.members), message.members
@@ -202,10 +193,8 @@ class Handovers:
             self._actors.touch(actor)
             self.hold(profile)
 
-    def on_absorb(self, actor: Actor, profile: Profile, message: Absorb) -> bool:
-        """Take over a child; False for the echo of a batch that was replayed."""
-        if message.child not in profile.expecting:
-            return False
+    def on_absorb(self, actor: Actor, profile: Profile, message: Absorb) -> None:
+        """Take over a child."""
         self._actors.touch(actor)
         profile.expecting.remove(message.child)
         child = load(message.child, dict(message.state))
@@ -234,7 +223,6 @@ class Handovers:
         self._profiles.absorb(actor, child, places)
         self._partings.name(actor, profile, theirs.name, bid.cause)
         self._partings.repoint(actor, untold, bid.cause, MERGED)
-        return True
 
     def _ends(self, bid: Bid, is_theirs: bool) -> tuple[str, str]:
         """The two identifiers of the link that makes two profiles one, the child's first."""

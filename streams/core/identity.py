@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from streams.core import left_out
+from streams.core import claims, left_out
 from streams.core.actor import Actor, Profile, profile_id_of
 from streams.core.actors import Actors
 from streams.core.acts import Acts
@@ -183,7 +183,7 @@ class Identity:
             return
         profile.revision += 1
         bid = Bid(identifier, actor.identifier, profile.revision, cause)
-        profile.reserved[identifier] = bid
+        claims.add(profile.reserved, bid)
         # It may turn out to be somebody else's, with whom this profile is then one.
         self._profiles.hold(profile)
         name = profile.name
@@ -255,8 +255,6 @@ class Identity:
             return
         if actor.mark or self.acts.refuses(actor, bid):
             self._contests.turn_down(actor, bid)
-        elif actor.root == bid.claimant and actor.profile is None:
-            self._send(Claimed(bid.claimant, bid))
         else:
             union = Union(actor.root, bid.claimant, bid, message.size)
             if actor.profile is None:
@@ -320,10 +318,7 @@ class Identity:
 
     def _on_propose(self, actor: Actor, profile: Profile, message: Propose) -> None:
         self._actors.touch(actor)
-        if message.child in profile.expecting:
-            # The echo of a batch that was replayed.
-            self._handovers.accept_again(actor, profile, message)
-            return
+        assert message.child not in profile.expecting, "who was accepted proposes again"
         bid = message.bid
         if profile.proposal and message.child != actor.identifier:
             if self._is_less(message.size, message.child, profile.proposed_size, actor.identifier):
@@ -346,11 +341,12 @@ class Identity:
         self._send(Refuse(message.child, actor.identifier, message.proposal, kind, bid))
 
     def _on_answer(self, message: Accept | Refuse) -> None:
-        """To a proposal; that to anything but what was asked last is the echo of a batch that was replayed."""
+        """To a proposal."""
         actor = self._actors.find(message.to)
         profile = actor.profile if actor is not None else None
-        if actor is None or profile is None or profile.proposal != message.proposal:
-            return
+        assert actor is not None, "an answer to one that was never seen"
+        assert profile is not None, "an answer to one that is no root"
+        assert profile.proposal == message.proposal, "an answer to another proposal"
         if isinstance(message, Accept):
             self._handovers.on_accept(actor, profile, message)
             return
@@ -365,11 +361,11 @@ class Identity:
         self._partings.resume(profile)
 
     def _on_absorb(self, actor: Actor, profile: Profile, message: Absorb) -> None:
-        if self._handovers.on_absorb(actor, profile, message):
-            if profile.acts:
-                self._send(Heed(actor.identifier, actor.identifier, []))
-            self._contests.settle_merged(actor, profile, message.bid)
-            self._partings.resume(profile)
+        self._handovers.on_absorb(actor, profile, message)
+        if profile.acts:
+            self._send(Heed(actor.identifier, actor.identifier, []))
+        self._contests.settle_merged(actor, profile, message.bid)
+        self._partings.resume(profile)
 
     def _on_repoint(self, message: Repoint) -> None:
         actor = self._actors.find(message.to)

@@ -8,16 +8,18 @@ from collections import deque
 from streams.core.effects import Effects
 from streams.core.identifier import Identifiers
 from streams.core.messages import Clock, Message, encode
+from streams.core.numbering import Numbering
 
 
 class Outbox:
-    """Of one task; `effects` are those of the batch, whose inbox it fills."""
+    """Of one task; `effects` are those of the batch, whose inbox it fills; `numbering` is what their keys say."""
 
-    __slots__ = ("_identifiers", "_partition", "effects", "local")
+    __slots__ = ("_identifiers", "_partition", "effects", "local", "numbering")
 
-    def __init__(self, partition: int, identifiers: Identifiers) -> None:
+    def __init__(self, partition: int, identifiers: Identifiers, numbering: Numbering) -> None:
         self._partition = partition
         self._identifiers = identifiers
+        self.numbering = numbering
         self.local: deque[Message] = deque()
         self.effects = Effects()
 
@@ -44,5 +46,5 @@ class Outbox:
             self._write(partition, message)
 
     def _write(self, partition: int, message: Message) -> None:
-        key = str(message.sender) if isinstance(message, Clock) else message.to
-        self.effects.inbox.setdefault(partition, []).append((key.encode(), encode(message)))
+        key = self.numbering.next_key(partition)
+        self.effects.inbox.setdefault(partition, []).append((key, encode(message)))

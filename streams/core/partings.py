@@ -49,9 +49,8 @@ class Partings:
         """Be a root from now on."""
         actor = self._actors.find(message.to)
         assert actor is not None, "an identifier that was never seen is to be a root"
-        if message.generation <= actor.generation:
-            # The echo of a batch that was replayed.
-            return
+        assert actor.profile is None, "one that is a root is to be one"
+        assert message.generation > actor.generation, "what one is to be is older than what it is"
         self._actors.touch(actor)
         child = load(message.to, dict(message.state))
         assert child is not None, "a detached profile came without its head"

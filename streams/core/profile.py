@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streams.core import carts as cart_rules
+from streams.core import claims
 from streams.core.actions import DUE, decide, review, undecided
 from streams.core.actor import Actor, Profile
 from streams.core.carts import (
@@ -141,12 +142,10 @@ class Profiles:
         mine.refused += theirs.refused
         mine.spare = list(dict.fromkeys((*mine.spare, *theirs.spare)))
         mine.acts = joined(mine.acts, theirs.acts)
-        for bid in list(mine.reserved.values()):
-            # Counted when the other proposed, and answered since.
-            at = actor.index.get(bid.claimant)
-            if at is not None and at in places and bid.identifier not in theirs.reserved:
-                del mine.reserved[bid.identifier]
-        mine.reserved = theirs.reserved | mine.reserved
+        # Those counted when the other proposed may have been answered since.
+        claims.take(mine.reserved, {mine.members[at] for at in places})
+        for bid in claims.bids_of(theirs.reserved):
+            claims.add(mine.reserved, bid)
         known = {action.action_id for action in mine.actions}
         mine.actions += [action for action in theirs.actions if action.action_id not in known]
         last = max((mine.last_ms, mine.last_digest), (theirs.last_ms, theirs.last_digest))
@@ -171,9 +170,7 @@ class Profiles:
         alone = Actor(names[0], names[0], Profile(names))
         theirs = _profile(alone)
         theirs.links = links_of(links, len(names))
-        left = {key: bid for key, bid in profile.reserved.items() if bid.claimant in names}
-        theirs.reserved = left
-        profile.reserved = {key: bid for key, bid in profile.reserved.items() if key not in left}
+        theirs.reserved = claims.take(profile.reserved, names)
         theirs.acts, theirs.epoch = profile.acts, epoch_of(profile.acts, theirs.name)
         rows = actor.journal.take_out({at: place for place, at in enumerate(leaving)})
         for row in rows:

@@ -154,6 +154,13 @@ class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     reminded: list[RemindedRow] = []
 
 
+class Numbers(msgspec.Struct, array_like=True):
+    """What a task keeps of messages: how many it has sent to each task, and the last it has heard of each."""
+
+    sent: list[int]
+    heard: list[int]
+
+
 class ClockState(msgspec.Struct, array_like=True):
     """What a task keeps: its inputs' clocks by topic, what it may say, has said, and has heard from each task."""
 

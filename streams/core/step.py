@@ -20,6 +20,7 @@ from streams.core.effects import Dead, Effects
 from streams.core.identifier import Identifiers
 from streams.core.identity import Identity
 from streams.core.messages import Cause, Clock, Decree, Heed, Message, Reopen, Touch, decode
+from streams.core.numbering import NUMBERS_KEY, Numbering
 from streams.core.outbox import Outbox
 from streams.core.outputs import Output, action_records, cart_records, identity_records, session_records
 from streams.core.profile import Changed, Profiles
@@ -65,7 +66,7 @@ class Step:
         self._reader = Reader(catalog, self._identifiers, rules)
         self._control = Control(catalog, rules, identifiers.normaliser)
         self._stitching = Stitching(stitched_ids(catalog))
-        self._outbox = Outbox(partition, self._identifiers)
+        self._outbox = Outbox(partition, self._identifiers, self._kept_numbering())
         self._actors = Actors(store)
         self._profiles = Profiles(rules)
         self._identity = Identity(
@@ -120,6 +121,7 @@ class Step:
             poisoned[culprit.record.topic, culprit.record.offset] = culprit
             self._actors.undo()
             self._clocks = Clocks(INPUTS, self._partitions, self._store.get(CLOCKS_KEY))
+            self._outbox.numbering = self._kept_numbering()
         if not self._rules.is_replay:
             for topic, caught_up_ms in caught_up.items():
                 self._clocks.advance(topic, caught_up_ms - 1)
@@ -159,6 +161,8 @@ class Step:
         for number, record in enumerate(records):
             if number % _SLICE == _SLICE - 1:
                 yield
+            if topic == INBOX and not self._outbox.numbering.is_new(record.key):
+                continue
             if poisoned and (topic, record.offset) in poisoned:
                 self._bury(poisoned[topic, record.offset])
                 continue
@@ -354,7 +358,12 @@ class Step:
         effects.changes += self._due.changes()
         if self._clocks.is_changed:
             effects.changes.append((CLOCKS_KEY, self._clocks.encode()))
+        if self._outbox.numbering.is_changed:
+            effects.changes.append((NUMBERS_KEY, self._outbox.numbering.encode()))
         return effects
+
+    def _kept_numbering(self) -> Numbering:
+        return Numbering(self._partition, self._partitions, self._store.get(NUMBERS_KEY))
 
     def _emit(self, topic: str, records: Sequence[Output]) -> None:
         if records:

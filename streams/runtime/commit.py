@@ -105,7 +105,7 @@ class AtLeastOnce:
     Delivery: at least once. After a crash between 0 and 2 the next owner first does the very batch that was planned,
     from the same state, and so sends the same bytes once more. State counts every record once, because it moves only
     with 2. Doubled outputs fall together in ClickHouse's views by their ids; doubled inbox records are recognised by
-    what they carry and ignored. The guarantee breaks if an owner that the group has given up (stopped longer than its
+    their numbers and ignored. The guarantee breaks if an owner that the group has given up (stopped longer than its
     session) comes back and appends one more batch behind its successor's: only transactions fence that.
     """
 

@@ -32,12 +32,6 @@ class Commits(StrEnum):
     """Nothing or all: a transaction."""
     REPEATED = "repeated"
     """Outputs without state; the next owner processes the very same batch again."""
-    LOOSE = "loose"
-    """Outputs without state; the next owner may cut its batches in another way. What the runtime's plan prevents.
-
-    A message may then be read before what it follows from; a task that finds it impossible stops, and its next owner
-    tries anew.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +95,7 @@ class Cluster:
         if self._rng.random() < self._faults.rebuild:
             self._rebuild(task)
         batch = self._batch(task) if task.unfinished is None else task.unfinished
-        try:
-            effects = task.step.process(batch, now_ms=0, caught_up={})
-        except AssertionError:
-            if self._faults.commits != Commits.LOOSE:
-                raise
-            self.crashes += 1
-            self._rebuild(task)
-            return True
+        effects = task.step.process(batch, now_ms=0, caught_up={})
         if self._rng.random() < self._faults.crash:
             self._crash(task, batch, effects)
         else:
@@ -155,8 +142,7 @@ class Cluster:
             self._commit(task, batch, effects)
         elif luck < 0.8 and self._faults.commits != Commits.ATOMIC:
             self._deliver(task, effects, share=self._rng.choice([0.5, 1.0]))
-            if self._faults.commits == Commits.REPEATED:
-                task.unfinished = batch
+            task.unfinished = batch
         self._rebuild(task)
 
     def _deliver(self, task: Task, effects: Effects, *, share: float) -> None:

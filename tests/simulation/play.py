@@ -63,8 +63,7 @@ def _setting(rng: Random, partitions: Sequence[int], commits: Commits) -> Settin
         strays=rng.choice([0.0, 0.0, 0.2]),
         faults=Faults(crash=rng.choice([0.0, 0.05, 0.2]), rebuild=rng.choice([0.0, 0.02]), commits=commits),
         few_members=rng.choice([0, 0, 1, 3, 16]),
-        # A profile that goes in pieces relies on batches that are done again as they were.
-        piece_members=rng.choice([1, 1, 2, 4, 1_000]) if commits != Commits.LOOSE else 1_000,
+        piece_members=rng.choice([1, 1, 2, 4, 1_000]),
     )
 
 
