@@ -1,4 +1,4 @@
-"""Actions on abandoned carts: when one is decided, and how it stands with all that is known now.
+"""Actions on abandoned carts and failed payments: when one is decided, and how it stands with all that is known now.
 
 Owns the decision and its standing (due, recovered, cancelled); must not know records, clocks' rounds or delivery.
 An action belongs to the episode that holds its anchor, the first touchpoint of the cart when it was decided.
@@ -14,7 +14,12 @@ from streams.core.rules import Rules
 from streams.core.sessions import content_uuid
 from streams.core.shapes import Action, StepRow
 
-TRIGGER: Final = "abandoned_cart"
+ABANDONED_CART: Final = "abandoned_cart"
+ABANDONED_CHECKOUT: Final = "abandoned_checkout"
+"""Instead of it, where the owner had come to pay by then; the action stays the same if that is heard of later."""
+PAYMENT_FAILED: Final = "payment_failed"
+FAILURE: Final = 0
+"""Instead of the number of a step: the first payment for the cart that failed."""
 DUE: Final = "due"
 CANCELLED: Final = "cancelled"
 RECOVERED: Final = "recovered"
@@ -34,6 +39,20 @@ def undecided(
     return found
 
 
+def failures(episodes: Sequence[Episode], actions: Sequence[Action]) -> list[tuple[Episode, StepRow]]:
+    """Failed payments without an action yet."""
+    return [
+        (episode, episode.failed)
+        for episode in episodes
+        if episode.failed is not None and not _is_decided(episode, FAILURE, actions)
+    ]
+
+
+def gives_up(action: Action) -> bool:
+    """Whether it says that its cart is abandoned."""
+    return action.status == DUE and action.step != FAILURE
+
+
 def _is_decided(episode: Episode, number: int, actions: Sequence[Action]) -> bool:
     return any(
         action.step == number and holds(episode, action.anchor_ms, action.anchor_digest) for action in actions
@@ -50,7 +69,8 @@ def decide(episode: Episode, number: int, step: StepRow, clock_ms: int, rules: R
     could_ms = max(due_ms + rules.timer_lateness_ms, episode.arrived_ms) if rules.is_replay else clock_ms
     is_over = not is_open(episode) and episode.ended_ms <= could_ms
     is_historical = is_over or could_ms - due_ms > rules.max_action_age_ms
-    action_id = content_uuid(_NAMESPACE, f"{episode_id_of(episode)}/{TRIGGER}/{number}".encode())
+    name = f"{ABANDONED_CART}/{number}" if number != FAILURE else f"{PAYMENT_FAILED}/1"
+    action_id = content_uuid(_NAMESPACE, f"{episode_id_of(episode)}/{name}".encode())
     action = Action(
         action_id, episode.opened_ms, episode.digest, clock_ms, is_historical, DUE, 0, 0, "", "", None, (), None,
         step=number,
@@ -66,20 +86,28 @@ def review(actions: list[Action], episodes: Sequence[Episode], rules: Rules) -> 
     for action in sorted(actions, key=_anchor) if len(actions) > 1 else actions:
         before = msgspec.structs.astuple(action)
         episode = _holder(episodes, action)
-        steps = steps_of(episode, rules) if episode is not None else []
         number = action.step
+        step = _step_of(episode, number, rules) if episode is not None else None
         if (
             episode is None
-            or number > len(steps)
+            or step is None
             or any(episode is other and number == same for other, same in taken)
         ):
             action.status, action.recovered_micros = CANCELLED, None
         else:
             taken.append((episode, number))
-            _follow(action, episode, steps[number - 1], rules.recovery_ms)
+            _follow(action, episode, step, rules.recovery_ms)
         if msgspec.structs.astuple(action) != before:
             changed.append(action)
     return changed
+
+
+def _step_of(episode: Episode, number: int, rules: Rules) -> StepRow | None:
+    """What an action of this number is about, None if the episode has nothing of it."""
+    if number == FAILURE:
+        return episode.failed
+    steps = steps_of(episode, rules)
+    return steps[number - 1] if number <= len(steps) else None
 
 
 def _anchor(action: Action) -> tuple[int, int]:
@@ -98,6 +126,10 @@ def _follow(action: Action, episode: Episode, step: StepRow, recovery_ms: int) -
     action.due_ms, action.items, action.caused_by = step
     action.opened_ms, action.opened_by = episode.opened_ms, episode.opened_by
     action.cart_id, action.currency = episode.cart_id, episode.currency
+    if action.step == FAILURE:
+        action.trigger = PAYMENT_FAILED
+    else:
+        action.trigger = ABANDONED_CHECKOUT if episode.paying_ms <= action.due_ms else ABANDONED_CART
     is_recovered = episode.outcome == PURCHASED and episode.ended_ms <= action.due_ms + recovery_ms
     action.status = RECOVERED if is_recovered else DUE
     action.recovered_micros = (episode.revenue_micros or 0) if is_recovered else None

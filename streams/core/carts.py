@@ -11,12 +11,14 @@ from mypy_extensions import mypyc_attr
 
 from streams.core.journal import Row
 from streams.core.rules import KEEP, Rules
-from streams.core.shapes import NO_TIMER, CartEntry, EpisodeRow, Item, RemindedRow, StepRow
+from streams.core.shapes import NO_TIMER, CartEntry, EpisodeRow, Item, PayingRow, RemindedRow, StepRow
 
 ADDED: Final = 1
 REMOVED: Final = 2
 UPDATED: Final = 3
 ORDERED: Final = 4
+PAYING: Final = 5
+FAILED: Final = 6
 """What a touchpoint does to the cart: the `kind` of a CartEntry."""
 
 COMMERCE_OF: Final = {
@@ -24,8 +26,10 @@ COMMERCE_OF: Final = {
     "Product Removed": REMOVED,
     "Cart Updated": UPDATED,
     "Order Completed": ORDERED,
+    "Payment Info Entered": PAYING,
+    "Payment Failed": FAILED,
 }
-"""By Segment's event name; every other event leaves the cart as it is."""
+"""By Segment's event name, and one that it lacks; every other event leaves the cart as it is."""
 
 
 OPEN: Final = "open"
@@ -42,13 +46,15 @@ class Episode:
     `due_ms` is the end of the owner's first silence, as far as known; `left` is what lay in the cart then, set once a
     later touchpoint shows that the silence was long enough; `arrived_ms` is when the last of what filled it until then
     arrived; `is_given_up` while an action for it is due. Where there are reminders, `quiet_ms` is when the owner was
-    seen last, and `later` what a later touchpoint has shown of each. Times in epoch ms.
+    seen last, and `later` what a later touchpoint has shown of each. `paying_ms` is when its owner first came to pay,
+    NO_TIMER if never; `failed` what lay in it at the first payment that failed, which arrived at `failed_arrived_ms`.
+    Times in epoch ms.
     """
 
     __slots__ = (
-        "arrived_ms", "cart_id", "currency", "digest", "due_ms", "end_digest", "ended_by", "ended_ms", "is_given_up",
-        "items", "last_by", "later", "left", "left_by", "opened_by", "opened_ms", "outcome", "quiet_ms",
-        "revenue_micros", "updated_ms",
+        "arrived_ms", "cart_id", "currency", "digest", "due_ms", "end_digest", "ended_by", "ended_ms", "failed",
+        "failed_arrived_ms", "is_given_up", "items", "last_by", "later", "left", "left_by", "opened_by", "opened_ms",
+        "outcome", "paying_ms", "quiet_ms", "revenue_micros", "updated_ms",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +80,9 @@ class Episode:
     ) -> None:
         self.quiet_ms = 0
         self.later: tuple[StepRow, ...] = ()
+        self.paying_ms = NO_TIMER
+        self.failed: StepRow | None = None
+        self.failed_arrived_ms = 0
         self.opened_ms = opened_ms
         self.digest = digest
         self.opened_by = opened_by
@@ -94,7 +103,7 @@ class Episode:
         self.is_given_up = is_given_up
 
     def row(self) -> EpisodeRow:
-        """What is stored of it: the arguments of the constructor (see `reminded_of` for the rest)."""
+        """What is stored of it: the arguments of the constructor (see `reminded_of` and `paying_of` for the rest)."""
         return (
             self.opened_ms, self.digest, self.opened_by, self.cart_id, self.items, self.currency, self.updated_ms,
             self.due_ms, self.left, self.left_by, self.outcome, self.ended_ms, self.ended_by, self.end_digest,
@@ -144,6 +153,12 @@ def reminded_of(episodes: Sequence[Episode]) -> list[RemindedRow]:
     """What is stored of the further steps of all of somebody's episodes, if any has some."""
     rows = [(episode.quiet_ms, episode.later) for episode in episodes]
     return rows if any(quiet_ms for quiet_ms, _ in rows) else []
+
+
+def paying_of(episodes: Sequence[Episode]) -> list[PayingRow]:
+    """What is stored of the payments of all of somebody's episodes, if any has come to one."""
+    rows = [(episode.paying_ms, episode.failed, episode.failed_arrived_ms) for episode in episodes]
+    return rows if any(paying_ms != NO_TIMER for paying_ms, _, _ in rows) else []
 
 
 def is_moved_by(episode: Episode, at_ms: int, rules: Rules) -> bool:
@@ -245,6 +260,7 @@ def _open(episodes: list[Episode], cart: CartEntry, rules: Rules) -> bool:
     )  # fmt: skip
     if rules.reminders_ms:
         episode.quiet_ms = at_ms
+    _note_payment(episode, cart)
     episodes.append(episode)
     return True
 
@@ -263,10 +279,19 @@ def _apply(episode: Episode, cart: CartEntry, *, keeps_leftovers: bool) -> None:
         episode.items = items
         if episode.left is None:
             episode.arrived_ms = max(episode.arrived_ms, cart.arrived_ms)
+        _note_payment(episode, cart)
         return
     _end(episode, PURCHASED if is_order else EMPTIED, at_ms=cart.occurred_ms)
     episode.end_digest, episode.ended_by = cart.digest, cart.message_id
     episode.revenue_micros = cart.revenue_micros if is_order else None
+
+
+def _note_payment(episode: Episode, cart: CartEntry) -> None:
+    if cart.kind == PAYING or cart.kind == FAILED:
+        episode.paying_ms = min(episode.paying_ms, cart.occurred_ms)
+    if cart.kind == FAILED and episode.failed is None:
+        episode.failed = (cart.occurred_ms, episode.items, cart.message_id)
+        episode.failed_arrived_ms = cart.arrived_ms
 
 
 def _end(episode: Episode, outcome: str, *, at_ms: int) -> None:
@@ -274,7 +299,9 @@ def _end(episode: Episode, outcome: str, *, at_ms: int) -> None:
 
 
 def _contents(items: tuple[Item, ...], cart: CartEntry) -> tuple[Item, ...]:
-    """The cart's items after one entry that is no order."""
+    """The cart's items after one entry that is no order; a payment that fails tells of an empty cart what was in it."""
+    if cart.kind == PAYING or (cart.kind == FAILED and items):
+        return items
     held = {} if cart.kind == UPDATED else {item.product_id: item for item in items}
     sign = -1 if cart.kind == REMOVED else 1
     for item in cart.items:

@@ -16,7 +16,7 @@ from schemas.decision_writer import (
     item_bytes,
     texts_bytes,
 )
-from streams.core.actions import CANCELLED, DUE, RECOVERED, TRIGGER
+from streams.core.actions import CANCELLED, DUE, PAYMENT_FAILED, RECOVERED
 from streams.core.actor import Actor
 from streams.core.belongings import Belonging
 from streams.core.carts import EMPTIED, OPEN, PURCHASED, Episode, episode_id_of, value_micros
@@ -32,6 +32,11 @@ _WHY: Final = {
     DUE: "the cart was left with items in it and its owner was silent until due_at",
     CANCELLED: "what became known since shows that the cart was settled, emptied or in use before due_at",
     RECOVERED: "the cart was left, and bought after due_at",
+}
+_WHY_PAYMENT: Final = {
+    DUE: "a payment for the cart failed at due_at",
+    CANCELLED: "what became known since shows that the cart had no such failure of its own",
+    RECOVERED: "a payment for the cart failed, and it was bought after due_at",
 }
 
 
@@ -139,8 +144,8 @@ def _action(actor: Actor, action: Action, rules: Rules) -> Output:
         action_id=action.action_id,
         profile_id=actor.profile_id,
         revision=actor.revision,
-        trigger=TRIGGER,
-        step=action.step,
+        trigger=action.trigger,
+        step=max(1, action.step),
         status=action.status,
         due_at=action.due_ms,
         decided_at=action.decided_ms,
@@ -153,7 +158,7 @@ def _action(actor: Actor, action: Action, rules: Rules) -> Output:
         currency=action.currency,
         identifiers=_addresses(actor, rules),
         channels=texts_bytes(rules.action_channels),
-        reason=_WHY[action.status],
+        reason=(_WHY_PAYMENT if action.trigger == PAYMENT_FAILED else _WHY)[action.status],
         caused_by=texts_bytes(dict.fromkeys((action.opened_by, action.caused_by))),
         historical=action.is_historical,
         variant=None,

@@ -10,7 +10,7 @@ from typing import Final
 
 from streams.core import carts as cart_rules
 from streams.core import claims
-from streams.core.actions import DUE, decide, review, undecided
+from streams.core.actions import FAILURE, decide, failures, gives_up, review, undecided
 from streams.core.actor import Actor, Profile
 from streams.core.carts import (
     EXPIRED,
@@ -275,7 +275,7 @@ class Profiles:
 
     def _decide(self, actor: Actor, episode: Episode, action: Action) -> None:
         _profile(actor).actions.append(action)
-        episode.is_given_up = episode.is_given_up or action.status == DUE
+        episode.is_given_up = episode.is_given_up or gives_up(action)
         self.changed.actions[action.action_id] = (actor, action)
         self.changed.carts[_place(episode)] = (actor, episode)
 
@@ -288,6 +288,14 @@ class Profiles:
                 self.changed.carts[_place(episode)] = (actor, episode)
         if profile.actions:
             self._review(actor)
+        self._say_failures(actor)
+
+    def _say_failures(self, actor: Actor) -> None:
+        """Decide on payments that have failed: at once, since silence is no part of it."""
+        profile = _profile(actor)
+        for episode, failed in failures(profile.episodes, profile.actions):
+            at_ms = max(self.now_ms, episode.failed_arrived_ms)
+            self._decide(actor, episode, decide(episode, FAILURE, failed, at_ms, self._rules))
 
     def _rebuild(self, actor: Actor, sessions: Iterable[Session], episodes: Iterable[Episode]) -> None:
         """Work out sessions and carts from the whole journal again and note what differs from before."""
@@ -320,13 +328,14 @@ class Profiles:
             self.changed.carts.pop(place, None)
             self.changed.gone_carts[place] = (actor, episode, holder, profile.revision)
         self._review(actor)
+        self._say_failures(actor)
 
     def _review(self, actor: Actor) -> None:
         """Bring actions, and what they say of carts, to how everything stands now."""
         profile = _profile(actor)
         for action in review(profile.actions, profile.episodes, self._rules):
             self.changed.actions[action.action_id] = (actor, action)
-        due = [action for action in profile.actions if action.status == DUE]
+        due = [action for action in profile.actions if gives_up(action)]
         for episode in profile.episodes:
             is_given_up = any(holds(episode, action.anchor_ms, action.anchor_digest) for action in due)
             if is_given_up != episode.is_given_up:

@@ -54,6 +54,10 @@ RemindedRow = tuple[int, tuple[StepRow, ...]]
 """Of an episode with further steps: when its owner was seen last, and how those came out of which that is known."""
 
 
+PayingRow = tuple[int, StepRow | None, int]
+"""Of an episode that has come to a payment: when first (NO_TIMER: never), the first that failed and when it arrived."""
+
+
 class Action(msgspec.Struct, gc=False, array_like=True):
     """One decided action as last said; times in epoch ms, money in micros."""
 
@@ -72,6 +76,7 @@ class Action(msgspec.Struct, gc=False, array_like=True):
     currency: str | None
     recovered_micros: int | None = None
     step: int = 1
+    trigger: str = "abandoned_cart"
 
 
 class Alias(msgspec.Struct, gc=False, array_like=True, tag=0):
@@ -152,6 +157,7 @@ class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     proposed_size: int = 0
     members_parts: int = 0
     reminded: list[RemindedRow] = []
+    paying: list[PayingRow] = []
 
 
 class Numbers(msgspec.Struct, array_like=True):

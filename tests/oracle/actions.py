@@ -6,15 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.oracle.acts import Act
-from tests.oracle.carts import Abandonment, Cart, Episode, episodes_of, value_micros
+from tests.oracle.carts import FAILED, Cart, Episode, episodes_of, value_micros
 from tests.oracle.persons import on_time, persons_of
 from tests.oracle.rules import DEFAULT, Rules
 from tests.oracle.touchpoints import Touchpoint, arrived_ms, occurred_ms
 
+CART, CHECKOUT, PAYMENT = "abandoned_cart", "abandoned_checkout", "payment_failed"
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One reminder of an abandoned cart, known by the message that opened its episode, and its number."""
+    """What one reminder or failed payment calls for, known by who opened its episode, its trigger and number."""
 
     opened_by: str
     due_ms: int
@@ -23,33 +25,55 @@ class Action:
     value_micros: int
     recovered_micros: int | None
     step: int = 1
+    trigger: str = CART
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What it is known by."""
+        return self.opened_by, self.trigger, self.step
 
 
 def actions_of(episodes: Sequence[Episode], rules: Rules = DEFAULT) -> tuple[Action, ...]:
-    """One action for each time an abandoned episode is due, or recovered by the order that ended the episode."""
+    """One action for each time an abandoned episode is due, one for its first payment that failed."""
     actions = []
     for episode in episodes:
-        for step, abandonment in enumerate(episode.abandonments, 1):
-            recovered = is_recovered(episode, abandonment, rules)
-            actions.append(
-                Action(
-                    opened_by=episode.opened_by,
-                    due_ms=abandonment.due_ms,
-                    status="recovered" if recovered else "due",
-                    items=abandonment.items,
-                    value_micros=value_micros(abandonment.items),
-                    recovered_micros=episode.order.revenue_micros if recovered and episode.order else None,
-                    step=step,
-                )
-            )
+        for step, left in enumerate(episode.abandonments, 1):
+            trigger = CHECKOUT if left.was_paying else CART
+            actions.append(_action(episode, trigger, step, due_ms=left.due_ms, items=left.items, rules=rules))
+        failure = episode.failure
+        if failure is not None:
+            due_ms, items = failure.failed_ms, failure.items
+            actions.append(_action(episode, PAYMENT, 1, due_ms=due_ms, items=items, rules=rules))
     return tuple(actions)
 
 
-def is_recovered(episode: Episode, abandonment: Abandonment, rules: Rules = DEFAULT) -> bool:
-    """The order that ended the abandoned episode came within 72 h of this due time, inclusive."""
-    if episode.order is None:
-        return False
-    return occurred_ms(episode.order, rules) <= abandonment.due_ms + rules.recovery_ms
+def _action(episode: Episode, trigger: str, step: int, *, due_ms: int, items: Cart, rules: Rules) -> Action:
+    recovered = is_recovered(episode, due_ms, rules)
+    return Action(
+        opened_by=episode.opened_by,
+        due_ms=due_ms,
+        status="recovered" if recovered else "due",
+        items=items,
+        value_micros=value_micros(items),
+        recovered_micros=episode.order.revenue_micros if recovered and episode.order else None,
+        step=step,
+        trigger=trigger,
+    )
+
+
+def is_recovered(episode: Episode, due_ms: int, rules: Rules = DEFAULT) -> bool:
+    """The order that ended the episode came within 72 h of this due time, inclusive."""
+    return episode.order is not None and occurred_ms(episode.order, rules) <= due_ms + rules.recovery_ms
+
+
+def has_failed(
+    touchpoints: Iterable[Touchpoint], message_id: str, clock_ms: int, rules: Rules = DEFAULT
+) -> bool:
+    """A payment that failed may be acted on once it has arrived, whatever else is unread: it is a fact by itself."""
+    return any(
+        t.message_id == message_id and t.event == FAILED and arrived_ms(t, rules) <= clock_ms
+        for t in touchpoints
+    )
 
 
 def expected_as_of(
@@ -57,7 +81,7 @@ def expected_as_of(
 ) -> tuple[Action, ...]:
     """Actions that may be decided at `clock_ms`: due by then, judged by the touchpoints that had arrived by then alone.
 
-    And by these acts.
+    And by these acts. Of failed payments, which do not wait for the clock, see `has_failed`.
     """
     known = [t for t in touchpoints if arrived_ms(t, rules) <= clock_ms]
     return tuple(

@@ -10,7 +10,8 @@ from tests.oracle.sessions import ORDER
 from tests.oracle.touchpoints import Item, Touchpoint, occurred_ms
 
 ADDED, REMOVED, UPDATED = "Product Added", "Product Removed", "Cart Updated"
-TOUCHING = (ADDED, REMOVED, UPDATED, ORDER)
+PAYING, FAILED = "Payment Info Entered", "Payment Failed"
+TOUCHING = (ADDED, REMOVED, UPDATED, ORDER, PAYING, FAILED)
 
 Cart = tuple[Item, ...]
 """Lines by product id, each with a quantity above zero."""
@@ -18,10 +19,23 @@ Cart = tuple[Item, ...]
 
 @dataclass(frozen=True, slots=True)
 class Abandonment:
-    """The touchpoint after which the person was silent, when that is due, and what was in the cart."""
+    """The touchpoint after which the person was silent, when that is due, and what was in the cart.
+
+    `was_paying`: the person had come to pay by then.
+    """
 
     message_id: str
     due_ms: int
+    items: Cart
+    was_paying: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A payment for the cart that failed, and what was in it."""
+
+    message_id: str
+    failed_ms: int
     items: Cart
 
 
@@ -39,6 +53,7 @@ class Episode:
     order: Touchpoint | None
     abandonments: tuple[Abandonment, ...]
     items: Cart
+    failure: Failure | None = None
 
     @property
     def abandonment(self) -> Abandonment | None:
@@ -67,6 +82,8 @@ def cart_after(
         return with_changes(cart, touchpoint.items, sign=1)
     if touchpoint.event == REMOVED:
         return with_changes(cart, touchpoint.items, sign=-1)
+    if touchpoint.event == FAILED and not cart:
+        return with_changes((), touchpoint.items, sign=1)
     return cart
 
 
@@ -80,8 +97,10 @@ def leftovers(cart: Cart, order: Touchpoint, cart_id: str | None) -> Cart:
 
 
 def cart_id_of(touchpoints: Sequence[Touchpoint]) -> str | None:
-    """The id of a cart that these have filled: the first that one of them says, orders apart."""
-    return next((t.cart_id for t in touchpoints if t.event in (ADDED, REMOVED, UPDATED) and t.cart_id), None)
+    """The id of a cart that these have touched: the first that one of them says, orders apart."""
+    return next(
+        (t.cart_id for t in touchpoints if t.event in TOUCHING and t.event != ORDER and t.cart_id), None
+    )
 
 
 def with_changes(cart: Cart, changes: Sequence[Item], *, sign: int) -> Cart:
@@ -155,7 +174,16 @@ def _episode(
         order=last if last and last.event == ORDER else None,
         abandonments=tuple(_abandonments(touchpoints, carts, opened, ended=ended, rules=rules)),
         items=carts[ended - 1] if ended is not None else carts[-1],
+        failure=_failure(touchpoints[opened:ended], carts[opened:ended], rules=rules),
     )
+
+
+def _failure(touchpoints: Sequence[Touchpoint], carts: Sequence[Cart], *, rules: Rules) -> Failure | None:
+    """The first payment of an episode that failed."""
+    for touchpoint, cart in zip(touchpoints, carts, strict=False):
+        if touchpoint.event == FAILED:
+            return Failure(touchpoint.message_id, occurred_ms(touchpoint, rules), cart)
+    return None
 
 
 def _abandonments(
@@ -199,5 +227,6 @@ def _silence(
         due_ms = max(occurred_ms(touchpoints[index], rules) + rules.abandon_after_ms, not_before_ms)
         is_last = index + 1 == len(touchpoints)
         if is_last or occurred_ms(touchpoints[index + 1], rules) > due_ms:
-            return Abandonment(touchpoints[index].message_id, due_ms, carts[index])
+            was_paying = any(t.event in (PAYING, FAILED) for t in touchpoints[opened : index + 1])
+            return Abandonment(touchpoints[index].message_id, due_ms, carts[index], was_paying)
     return None

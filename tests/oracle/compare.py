@@ -8,18 +8,19 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
-from tests.oracle.actions import Action, expected_as_of
+from tests.oracle.actions import PAYMENT, Action, expected_as_of, has_failed
 from tests.oracle.acts import Act
-from tests.oracle.landed import Landed, LandedAction, LandedCart, LandedSession, Query, read_landed
+from tests.oracle.landed import Emission, Landed, LandedAction, LandedCart, LandedSession, Query, read_landed
 from tests.oracle.persons import persons_of
 from tests.oracle.sessions import Session
 from tests.oracle.touchpoints import Touchpoint, usable_identifiers
-from tests.oracle.world import Answer, Story, answer
+from tests.oracle.world import Answer, answer
 
 __all__ = ["Answer", "Differences", "Landed", "Query", "answer", "differences", "read_landed"]
 
 LINES_A_KIND = 20
 Key = TypeVar("Key", bound=Hashable)
+ActionKey = tuple[str, str, int]
 
 
 @dataclass(slots=True)
@@ -161,9 +162,7 @@ def _compare_carts(found: Differences, expected: Answer, landed: Landed) -> None
 def _compare_actions(found: Differences, expected: Answer, landed: Landed) -> None:
     """Final statuses: what abandoned episodes are due for is due or recovered, all else that was emitted cancelled."""
     profiles = _profile_by_story(expected, landed)
-    right: dict[tuple[str, int], tuple[Action, Story]] = {
-        (a.opened_by, a.step): (a, s) for s in expected.stories for a in s.actions
-    }
+    right = {action.key: (action, story) for story in expected.stories for action in story.actions}
     standing, cancelled = _by_key(found, landed.actions)
     for key in sorted(right.keys() - standing.keys()):
         kind = "unjustified_cancellations" if key in cancelled else "missed_actions"
@@ -173,15 +172,15 @@ def _compare_actions(found: Differences, expected: Answer, landed: Landed) -> No
             action, story = right[key]
             _compare_action(found, action, row, profile=profiles.get(id(story)))
         else:
-            found.note("false_actions", f"cart opened by {key[0]} was not abandoned: {row}")
+            found.note("false_actions", f"cart opened by {key[0]} calls for no {key[1]}: {row}")
 
 
 def _by_key(
     found: Differences, actions: Iterable[LandedAction]
-) -> tuple[dict[tuple[str, int], LandedAction], set[tuple[str, int]]]:
-    """Actions that stand, by the opener of their cart and step, and those of which one is cancelled."""
-    standing: dict[tuple[str, int], LandedAction] = {}
-    cancelled: set[tuple[str, int]] = set()
+) -> tuple[dict[ActionKey, LandedAction], set[ActionKey]]:
+    """Actions that stand, by the opener of their cart, trigger and step, and those of which one is cancelled."""
+    standing: dict[ActionKey, LandedAction] = {}
+    cancelled: set[ActionKey] = set()
     seen: set[str] = set()
     for row in actions:
         if row.action in seen or (row.status != "cancelled" and row.key in standing):
@@ -205,18 +204,25 @@ def _compare_action(found: Differences, action: Action, row: LandedAction, *, pr
 def _judge_emissions(found: Differences, expected: Answer, landed: Landed) -> None:
     """An action that was wrong when it was decided is false, even if it was cancelled later."""
     copies = CopiesByMessage(expected)
-    for opened_by, decided_ms, step in sorted(set(landed.emissions)):
-        if not any(
-            (action.opened_by, action.step) == (opened_by, step)
-            for acts in _known_by(expected, decided_ms)
-            # Who acts have parted may have been one person then.
-            for action in expected_as_of(
-                expected.copies if expected.acts else copies.of(opened_by), decided_ms, expected.rules, acts
-            )
-        ):
-            found.note(
-                "false_actions", f"cart opened by {opened_by} was not abandoned as known at {decided_ms}"
-            )
+    for emission in sorted(set(landed.emissions)):
+        if not _was_right(expected, copies, emission):
+            opener, clock_ms = emission.opened_by, emission.decided_ms
+            said = f"cart opened by {opener} called for no {emission.trigger} as known at {clock_ms}"
+            found.note("false_actions", said)
+
+
+def _was_right(expected: Answer, copies: CopiesByMessage, emission: Emission) -> bool:
+    """Whether it was right by what was known when it was decided."""
+    opened_by, clock_ms, rules = emission.opened_by, emission.decided_ms, expected.rules
+    if emission.trigger == PAYMENT:
+        return has_failed(expected.copies, emission.caused_by, clock_ms, rules)
+    # Who acts have parted may have been one person then.
+    known = expected.copies if expected.acts else copies.of(opened_by)
+    return any(
+        action.key == (opened_by, emission.trigger, emission.step)
+        for acts in _known_by(expected, clock_ms)
+        for action in expected_as_of(known, clock_ms, rules, acts)
+    )
 
 
 def _known_by(expected: Answer, clock_ms: int) -> Iterator[list[Act]]:

@@ -52,19 +52,25 @@ class LandedAction(NamedTuple):
     value_micros: int
     recovered_micros: int | None
     step: int = 1
+    trigger: str = "abandoned_cart"
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> tuple[str, str, int]:
         """What it stands for."""
-        return self.opened_by, self.step
+        return self.opened_by, self.trigger, self.step
 
 
 class Emission(NamedTuple):
-    """The first revision of an action that asked somebody to act, with the clock it was decided at."""
+    """The first revision of an action that asked somebody to act, with the clock it was decided at.
+
+    `caused_by` is the touchpoint that has led to it in the end.
+    """
 
     opened_by: str
     decided_ms: int
     step: int = 1
+    trigger: str = "abandoned_cart"
+    caused_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +96,11 @@ SELECT toString(profile_id), toUnixTimestamp64Milli(opened_at), toString(status)
 FROM current_carts"""
 ACTIONS = """
 SELECT toString(action_id), opened_by, toString(profile_id), toString(status),
-       toUnixTimestamp64Milli(due_at), value_micros, recovered_micros, step
+       toUnixTimestamp64Milli(due_at), value_micros, recovered_micros, step, toString(trigger)
 FROM current_actions"""
 EMISSIONS = """
-SELECT DISTINCT argMin(opened_by, revision), toUnixTimestamp64Milli(decided_at), argMin(step, revision)
+SELECT DISTINCT argMin(opened_by, revision), toUnixTimestamp64Milli(decided_at), argMin(step, revision),
+       toString(argMin(trigger, revision)), argMin(caused_by[-1], revision)
 FROM actions WHERE status != 'cancelled' GROUP BY action_id, decided_at"""
 
 

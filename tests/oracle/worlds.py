@@ -84,8 +84,30 @@ def world(seed: int) -> World:
         clocks_ms[who] += _gap_ms(rng)
         originals.append(_touchpoint(rng, f"m{n}", clocks_ms[who], identifiers=people[who], rules=rules))
     copies = [_copy(rng, rng.choice(originals)) for _ in range(rng.choice([0, 0, 1, 1 + size // 5]))]
-    fed = sorted([*originals, *copies], key=lambda t: t.arrival_ms)
+    fed = _with_payments(seed, sorted([*originals, *copies], key=lambda t: t.arrival_ms))
     return World(seed, tuple(fed), _ticks_ms(rng, fed), rules, _acts(seed, fed))
+
+
+def _with_payments(seed: int, fed: Sequence[Touchpoint]) -> list[Touchpoint]:
+    """In half of the worlds people come to pay, and some of their payments fail."""
+    rng = Random(f"payments {seed}")
+    if rng.random() < 0.5:
+        return list(fed)
+    idle = [t.message_id for t in fed if t.event not in ("Order Completed", "Cart Updated") and not t.items]
+    paying = {
+        name: (
+            rng.choice(["Payment Info Entered", "Payment Failed"]),
+            rng.choice([(), (Item("x", 1, 1000),)]),
+        )
+        for name in dict.fromkeys(idle)
+        if rng.random() < 0.4
+    }
+    return [
+        replace(t, event=paying[t.message_id][0], items=paying[t.message_id][1])
+        if t.message_id in paying
+        else t
+        for t in fed
+    ]
 
 
 def _acts(seed: int, fed: Sequence[Touchpoint]) -> tuple[Act, ...]:

@@ -131,6 +131,7 @@ def _action(row: dict[str, Any], profiles: dict[str, str]) -> LandedAction:
         value_micros=row["value_micros"],
         recovered_micros=row["recovered_micros"],
         step=row["step"],
+        trigger=row["trigger"],
     )
 
 
@@ -142,4 +143,7 @@ def _emissions(rows: Rows) -> list[Emission]:
             key = row["action_id"], row["decided_at"]
             if key not in first or row["revision"] < first[key]["revision"]:
                 first[key] = row
-    return [Emission(row["opened_by"], row["decided_at"], row["step"]) for row in first.values()]
+    return [
+        Emission(row["opened_by"], row["decided_at"], row["step"], row["trigger"], row["caused_by"][-1])
+        for row in first.values()
+    ]

@@ -50,7 +50,7 @@ def finals(written: Written, *, has_action_ids: bool) -> dict[str, dict[str, Any
             if row["status"] != "retracted"
         },
         **{
-            f"action {row['step']} for {row['opened_by']}": said(
+            f"{row['trigger']} {row['step']} for {row['opened_by']}": said(
                 row, profiles, "" if has_action_ids else "action_id"
             )
             for row in latest(rows[ACTIONS], "action_id")
