@@ -76,10 +76,7 @@ def main() -> None:
         print(f"measured: {section.title}", file=sys.stderr)
         sections.append(section)
     report = Report(sections)
-    if arguments.json:
-        print(report.to_json())
-    else:
-        report.print()
+    report.tell(as_json=arguments.json)
 
 
 if __name__ == "__main__":

@@ -16,16 +16,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from streams.agents.stores import stores_of
 from streams.core.actor import Actor
 from streams.core.rules import HOUR_MS, LATE_MS
 from streams.core.timers import PREFIX as LISTS
 from streams.core.timers import SPAN_MS, Timers
 from streams.runtime.engine import Reflected, Store
 from streams.runtime.worker import give_large_blocks_back, spare_garbage_collector
-from streams.settings import PREFIX, load
 from tests.bench.inputs import addition_ns
 from tests.bench.profiles import rss_bytes
+from tests.stores import stores_in
 
 START_MS = 1_772_000_000_000
 BATCH = 2_000
@@ -225,12 +224,8 @@ def main() -> None:
     parser.add_argument("timers", type=int)
     parser.add_argument("directory", type=Path)
     asked = parser.parse_args()
-    environ = {
-        f"{PREFIX}STATE_STORE": asked.kind,
-        f"{PREFIX}STATE_DIRECTORY": str(asked.directory / "state"),
-    }
     give_large_blocks_back()
-    with stores_of(load(None, environ)) as make_store:
+    with stores_in(asked.directory / "state", asked.kind) as make_store:
         # What every worker has, however many timers: code, and the memory of a batch at work.
         Task(make_store(1), People(2 * BATCH, asked.spread == "scattered")).arm()
         spare_garbage_collector()

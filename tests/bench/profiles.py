@@ -22,14 +22,13 @@ import msgspec
 
 from schemas.catalog import Catalog
 from schemas.codec import encode_touchpoint
-from streams.agents.stores import stores_of
 from streams.core.rules import Rules
 from streams.core.step import INPUTS, Step
 from streams.core.touchpoint import TICK_HEADER
 from streams.runtime.engine import Reflected, Store
 from streams.runtime.worker import give_large_blocks_back
-from streams.settings import PREFIX, load
 from tests.bench.stream import KafkaRecord
+from tests.stores import stores_in
 
 START_MS = 1_772_000_000_000
 BATCH = 2_000
@@ -167,12 +166,8 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--again", action="store_true")
     asked = parser.parse_args()
-    environ = {
-        f"{PREFIX}STATE_STORE": asked.kind,
-        f"{PREFIX}STATE_DIRECTORY": str(asked.directory / "state"),
-    }
     give_large_blocks_back()
-    with stores_of(load(None, environ)) as make_store:
+    with stores_in(asked.directory / "state", asked.kind) as make_store:
         # What every worker has, whoever its people are.
         warm = Task(make_store(1))
         make(warm, 10)

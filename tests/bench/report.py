@@ -54,6 +54,13 @@ class Report:
         """The whole report."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=2)
 
+    def tell(self, *, as_json: bool) -> None:
+        """On stdout, for programs or for people."""
+        if as_json:
+            print(self.to_json())
+        else:
+            self.print()
+
     def print(self) -> None:
         """Tables on stdout."""
         console = Console(file=sys.stdout, highlight=False)

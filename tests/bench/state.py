@@ -25,7 +25,6 @@ from aiokafka import AIOKafkaProducer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from streams.agents.stores import stores_of
 from streams.broker.embedded import EmbeddedBroker
 from streams.core.rules import Rules
 from streams.core.step import Step
@@ -34,10 +33,9 @@ from streams.runtime.engine import Change, Store
 from streams.runtime.restoring import Progress
 from streams.runtime.store.format import STATE_FORMAT, new_changelog_id
 from streams.runtime.store.memory import MemoryStore
-from streams.settings import PREFIX, load
 from tests.bench import profiles
 from tests.bench.report import Report, Row, Section
-from tests.stores import all_of
+from tests.stores import all_of, stores_in
 
 KINDS = ("memory", "rocksdb")
 BUDGETS = {"memory": 800.0, "rocksdb": 60.0}
@@ -143,19 +141,20 @@ def _state(people: int) -> dict[bytes, bytes]:
 
 
 def _restore_rows(kind: str, bootstrap: str, topic: str) -> Iterator[Row]:
-    with tempfile.TemporaryDirectory(prefix="throughline-bench-") as scratch:
-        environ = {f"{PREFIX}STATE_STORE": kind, f"{PREFIX}STATE_DIRECTORY": scratch}
-        with stores_of(load(None, environ)) as make_store:
-            stores = {partition: make_store(partition) for partition in range(PARTITIONS)}
-            told: list[Progress] = []
-            started_s = time.process_time()
-            asyncio.run(Changelog(bootstrap, topic, tell=told.append).restore(stores))
-            read_s = time.process_time() - started_s
-            actors = told[-1].records
-            started_s = time.process_time()
-            for partition, store in stores.items():
-                _start(partition, store)
-            start_s = time.process_time() - started_s
+    with (
+        tempfile.TemporaryDirectory(prefix="throughline-bench-") as scratch,
+        stores_in(Path(scratch), kind) as make_store,
+    ):
+        stores = {partition: make_store(partition) for partition in range(PARTITIONS)}
+        told: list[Progress] = []
+        started_s = time.process_time()
+        asyncio.run(Changelog(bootstrap, topic, tell=told.append).restore(stores))
+        read_s = time.process_time() - started_s
+        actors = told[-1].records
+        started_s = time.process_time()
+        for partition, store in stores.items():
+            _start(partition, store)
+        start_s = time.process_time() - started_s
     yield Row(f"{kind}: from the changelog", actors / read_s, "/s", RESTORE_BUDGET)
     yield Row("  each", 1e6 * read_s / actors)
     yield Row(
@@ -184,10 +183,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
     asked = parser.parse_args()
     report = Report(list(sections(asked.profiles, asked.bootstrap)))
-    if asked.json:
-        print(report.to_json())
-    else:
-        report.print()
+    report.tell(as_json=asked.json)
 
 
 if __name__ == "__main__":

@@ -145,10 +145,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
     asked = parser.parse_args()
     report = Report([inputs.yardstick(), section(shop_day(3_000), asked.timers), inputs.yardstick()])
-    if asked.json:
-        print(report.to_json())
-    else:
-        report.print()
+    report.tell(as_json=asked.json)
 
 
 if __name__ == "__main__":

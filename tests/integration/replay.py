@@ -85,12 +85,7 @@ class Feed:
                 self._cluster.settle()
 
     def _tick(self, clock_ms: int) -> None:
-        headers = [("clock-ms", str(clock_ms).encode())]
-        for topic in INPUTS:
-            for partition in range(self._partitions):
-                self._log.append(
-                    topic, partition, key=None, value=None, timestamp_ms=clock_ms, headers=headers
-                )
+        self._log.tick(INPUTS, self._partitions, clock_ms)
         self._last_tick_ms = clock_ms
 
 

@@ -31,19 +31,11 @@ class Feed:
     def put(self, record: Touchpoint | Tick | Act) -> None:
         """One touchpoint or act, or one tick everywhere."""
         if isinstance(record, Tick):
-            self._tick(record.clock_ms)
+            self._log.tick(INPUTS, self._partitions, record.clock_ms)
         elif isinstance(record, Act):
             self._act(record)
         else:
             self._touchpoint(record)
-
-    def _tick(self, clock_ms: int) -> None:
-        headers = [("clock-ms", str(clock_ms).encode())]
-        for topic in INPUTS:
-            for partition in range(self._partitions):
-                self._log.append(
-                    topic, partition, key=None, value=None, timestamp_ms=clock_ms, headers=headers
-                )
 
     def _act(self, act: Act) -> None:
         key = (act.into or act.identifiers[0]).encode()

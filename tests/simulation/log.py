@@ -6,7 +6,7 @@ Knows nothing of tasks or of what records mean.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -57,6 +57,13 @@ class Log:
         kept = self._partitions[topic, partition]
         kept.records.append(Kept(topic, partition, len(kept.records), timestamp_ms, key, value, headers))
         self._unread[partition][topic] = kept
+
+    def tick(self, topics: Iterable[str], partitions: int, clock_ms: int) -> None:
+        """Everything that arrived by then is written: said in every partition of these topics."""
+        headers = [("clock-ms", str(clock_ms).encode())]
+        for topic in topics:
+            for partition in range(partitions):
+                self.append(topic, partition, key=None, value=None, timestamp_ms=clock_ms, headers=headers)
 
     def unread(self, partition: int) -> dict[str, Partition]:
         """The topics that have something to read in this partition."""
