@@ -9,10 +9,19 @@ from typing import Final
 
 import msgspec
 
-from streams.core.carts import PURCHASED, Episode, episode_id_of, holds, is_abandoned, is_open, steps_of
+from streams.core.carts import (
+    PURCHASED,
+    Episode,
+    currency_at,
+    episode_id_of,
+    holds,
+    is_abandoned,
+    is_open,
+    steps_of,
+)
 from streams.core.rules import Rules
 from streams.core.sessions import content_uuid
-from streams.core.shapes import Action, StepRow
+from streams.core.shapes import NEVER, Action, StepRow
 
 ABANDONED_CART: Final = "abandoned_cart"
 ABANDONED_CHECKOUT: Final = "abandoned_checkout"
@@ -125,10 +134,14 @@ def _holder(episodes: Sequence[Episode], action: Action) -> Episode | None:
 def _follow(action: Action, episode: Episode, step: StepRow, recovery_ms: int) -> None:
     action.due_ms, action.items, action.caused_by = step
     action.opened_ms, action.opened_by = episode.opened_ms, episode.opened_by
-    action.cart_id, action.currency = episode.cart_id, episode.currency
+    action.cart_id = episode.cart_id
     if action.step == FAILURE:
-        action.trigger = PAYMENT_FAILED
+        action.trigger, action.currency = (
+            PAYMENT_FAILED,
+            episode.failed_currency or currency_at(episode, NEVER),
+        )
     else:
+        action.currency = currency_at(episode, action.due_ms)
         action.trigger = ABANDONED_CHECKOUT if episode.paying_ms <= action.due_ms else ABANDONED_CART
     is_recovered = episode.outcome == PURCHASED and episode.ended_ms <= action.due_ms + recovery_ms
     action.status = RECOVERED if is_recovered else DUE

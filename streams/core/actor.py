@@ -32,6 +32,7 @@ class Profile:
     `arrived_ms` is when the newest of its touchpoints arrived, `merged_ms` when it last had to do with a merge: until
     the timer clock has passed both, not everything is known that was in Kafka by then. `found_ms` is the wall clock
     when a cart was first found due: what had arrived by then is heard of before anything is decided.
+    `late` tells by digest when those arrived that came so long after they occurred that the journal forgets them soon.
     `members` keep their places, so one that has left leaves "" behind. `reserved` are claims without an answer yet, by
     identifier; `lost` what is not to be claimed again, and the weight of the link that was refused; `refused` whose
     claims were refused here; `spare` links (two members, epoch ms, digest) left out of the tree; `expecting` whose

@@ -12,7 +12,7 @@ import msgspec
 
 from streams.core import roster
 from streams.core.actor import Actor, Profile
-from streams.core.carts import Episode, paying_of, reminded_of
+from streams.core.carts import Episode, paid_of, reminded_of
 from streams.core.claims import bids_of, claims_of
 from streams.core.journal import Journal
 from streams.core.shapes import NEVER, Alias, CartEntry, Contested, Root, SessionRow
@@ -73,7 +73,7 @@ def _stored(actor: Actor, profile: Profile, sessions: list[SessionRow], journal:
         journal.first, len(journal.parts), journal.tail, _or_none(journal.floor_ms), profile.shelf.forgotten,
         profile.shelf.parts(), links, actor.generation, _contested(actor, profile, via),
         "" if profile.name == actor.identifier else profile.name, profile.proposed_size,
-        roster.parts_of(len(profile.members)), reminded_of(profile.episodes), paying_of(profile.episodes),
+        roster.parts_of(len(profile.members)), reminded_of(profile.episodes), paid_of(profile.episodes),
     )  # fmt: skip
 
 
@@ -162,8 +162,11 @@ def _fill(profile: Profile, head: Root) -> None:
     profile.episodes = [Episode(*row) for row in head.episodes]
     for episode, (quiet_ms, later) in zip(profile.episodes, head.reminded, strict=False):
         episode.quiet_ms, episode.later = quiet_ms, later
-    for episode, (paying_ms, failed, arrived_ms) in zip(profile.episodes, head.paying, strict=False):
-        episode.paying_ms, episode.failed, episode.failed_arrived_ms = paying_ms, failed, arrived_ms
+    for episode, (paying_ms, failed, arrived_ms, currency, currencies) in zip(
+        profile.episodes, head.paid, strict=False
+    ):
+        episode.paying_ms, episode.currencies = paying_ms, currencies
+        episode.failed, episode.failed_arrived_ms, episode.failed_currency = failed, arrived_ms, currency
     profile.actions = head.actions
     profile.late, profile.proposal, profile.waiting = head.late, head.proposal, head.waiting
     profile.proposed_size = head.proposed_size

@@ -11,7 +11,7 @@ from mypy_extensions import mypyc_attr
 
 from streams.core.journal import Row
 from streams.core.rules import KEEP, Rules
-from streams.core.shapes import NO_TIMER, CartEntry, EpisodeRow, Item, PayingRow, RemindedRow, StepRow
+from streams.core.shapes import NO_TIMER, CartEntry, EpisodeRow, Item, PaidRow, RemindedRow, StepRow
 
 ADDED: Final = 1
 REMOVED: Final = 2
@@ -23,6 +23,7 @@ FAILED: Final = 6
 
 COMMERCE_OF: Final = {
     "Product Added": ADDED,
+    "Wishlist Product Added to Cart": ADDED,
     "Product Removed": REMOVED,
     "Cart Updated": UPDATED,
     "Order Completed": ORDERED,
@@ -47,14 +48,14 @@ class Episode:
     later touchpoint shows that the silence was long enough; `arrived_ms` is when the last of what filled it until then
     arrived; `is_given_up` while an action for it is due. Where there are reminders, `quiet_ms` is when the owner was
     seen last, and `later` what a later touchpoint has shown of each. `paying_ms` is when its owner first came to pay,
-    NO_TIMER if never; `failed` what lay in it at the first payment that failed, which arrived at `failed_arrived_ms`.
-    Times in epoch ms.
+    NO_TIMER if never; `failed` what lay in it at the first payment that failed, which arrived at `failed_arrived_ms`,
+    in `failed_currency`; `currencies` what its prices were in before, each with when that ended. Times in epoch ms.
     """
 
     __slots__ = (
-        "arrived_ms", "cart_id", "currency", "digest", "due_ms", "end_digest", "ended_by", "ended_ms", "failed",
-        "failed_arrived_ms", "is_given_up", "items", "last_by", "later", "left", "left_by", "opened_by", "opened_ms",
-        "outcome", "paying_ms", "quiet_ms", "revenue_micros", "updated_ms",
+        "arrived_ms", "cart_id", "currencies", "currency", "digest", "due_ms", "end_digest", "ended_by", "ended_ms",
+        "failed", "failed_arrived_ms", "failed_currency", "is_given_up", "items", "last_by", "later", "left",
+        "left_by", "opened_by", "opened_ms", "outcome", "paying_ms", "quiet_ms", "revenue_micros", "updated_ms",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +84,8 @@ class Episode:
         self.paying_ms = NO_TIMER
         self.failed: StepRow | None = None
         self.failed_arrived_ms = 0
+        self.failed_currency: str | None = None
+        self.currencies: tuple[tuple[int, str], ...] = ()
         self.opened_ms = opened_ms
         self.digest = digest
         self.opened_by = opened_by
@@ -103,7 +106,7 @@ class Episode:
         self.is_given_up = is_given_up
 
     def row(self) -> EpisodeRow:
-        """What is stored of it: the arguments of the constructor (see `reminded_of` and `paying_of` for the rest)."""
+        """What is stored of it: the arguments of the constructor (see `reminded_of` and `paid_of` for the rest)."""
         return (
             self.opened_ms, self.digest, self.opened_by, self.cart_id, self.items, self.currency, self.updated_ms,
             self.due_ms, self.left, self.left_by, self.outcome, self.ended_ms, self.ended_by, self.end_digest,
@@ -155,10 +158,18 @@ def reminded_of(episodes: Sequence[Episode]) -> list[RemindedRow]:
     return rows if any(quiet_ms for quiet_ms, _ in rows) else []
 
 
-def paying_of(episodes: Sequence[Episode]) -> list[PayingRow]:
-    """What is stored of the payments of all of somebody's episodes, if any has come to one."""
-    rows = [(episode.paying_ms, episode.failed, episode.failed_arrived_ms) for episode in episodes]
-    return rows if any(paying_ms != NO_TIMER for paying_ms, _, _ in rows) else []
+def paid_of(episodes: Sequence[Episode]) -> list[PaidRow]:
+    """What is stored of payments and currencies of all of somebody's episodes, if any has something of it."""
+    rows = [(e.paying_ms, e.failed, e.failed_arrived_ms, e.failed_currency, e.currencies) for e in episodes]
+    return rows if any(row[0] != NO_TIMER or row[4] for row in rows) else []
+
+
+def currency_at(episode: Episode, at_ms: int) -> str | None:
+    """The currency that its prices had then; where none had been said, the first that is."""
+    for until_ms, currency in episode.currencies:
+        if at_ms < until_ms:
+            return currency
+    return episode.currency
 
 
 def is_moved_by(episode: Episode, at_ms: int, rules: Rules) -> bool:
@@ -267,6 +278,8 @@ def _open(episodes: list[Episode], cart: CartEntry, rules: Rules) -> bool:
 
 def _apply(episode: Episode, cart: CartEntry, *, keeps_leftovers: bool) -> None:
     is_order = cart.kind == ORDERED
+    if not is_order:
+        _set_currency(episode, cart)
     items = (
         _leftovers(episode, cart, are_kept=keeps_leftovers) if is_order else _contents(episode.items, cart)
     )
@@ -274,7 +287,6 @@ def _apply(episode: Episode, cart: CartEntry, *, keeps_leftovers: bool) -> None:
     if not items or not is_order:
         # An order that leaves something was not the cart's own.
         episode.cart_id = episode.cart_id or cart.cart_id
-    episode.currency = episode.currency or cart.currency
     if items:
         episode.items = items
         if episode.left is None:
@@ -286,12 +298,22 @@ def _apply(episode: Episode, cart: CartEntry, *, keeps_leftovers: bool) -> None:
     episode.revenue_micros = cart.revenue_micros if is_order else None
 
 
+def _set_currency(episode: Episode, cart: CartEntry) -> None:
+    """Prices of two currencies do not add up: what is not said again in the new one has none."""
+    if episode.currency is None:
+        episode.currency = cart.currency
+    elif cart.currency is not None and cart.currency != episode.currency and cart.kind in (ADDED, UPDATED):
+        episode.currencies += ((cart.occurred_ms, episode.currency),)
+        episode.currency = cart.currency
+        episode.items = tuple([Item(i.product_id, i.name, i.category, i.quantity, 0) for i in episode.items])
+
+
 def _note_payment(episode: Episode, cart: CartEntry) -> None:
     if cart.kind == PAYING or cart.kind == FAILED:
         episode.paying_ms = min(episode.paying_ms, cart.occurred_ms)
     if cart.kind == FAILED and episode.failed is None:
         episode.failed = (cart.occurred_ms, episode.items, cart.message_id)
-        episode.failed_arrived_ms = cart.arrived_ms
+        episode.failed_arrived_ms, episode.failed_currency = cart.arrived_ms, episode.currency
 
 
 def _end(episode: Episode, outcome: str, *, at_ms: int) -> None:

@@ -80,6 +80,9 @@ class Profiles:
         profile.revision += 1
         if arrival_ms > profile.arrived_ms:
             profile.arrived_ms = arrival_ms
+        if arrival_ms - at_ms > self._gaps_ms[channel]:
+            # The journal forgets it before a copy of it is too late.
+            profile.late[digest] = arrival_ms
         kind, revenue = OTHER, 0
         if cart is not None:
             actor.has_new_carts = True

@@ -54,8 +54,9 @@ RemindedRow = tuple[int, tuple[StepRow, ...]]
 """Of an episode with further steps: when its owner was seen last, and how those came out of which that is known."""
 
 
-PayingRow = tuple[int, StepRow | None, int]
-"""Of an episode that has come to a payment: when first (NO_TIMER: never), the first that failed and when it arrived."""
+PaidRow = tuple[int, StepRow | None, int, str | None, tuple[tuple[int, str], ...]]
+"""Of an episode: when its owner first came to pay (NO_TIMER: never); the first payment that failed, when that arrived
+and in which currency; and the currencies that its prices had before, each with when that ended."""
 
 
 class Action(msgspec.Struct, gc=False, array_like=True):
@@ -157,7 +158,7 @@ class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     proposed_size: int = 0
     members_parts: int = 0
     reminded: list[RemindedRow] = []
-    paying: list[PayingRow] = []
+    paid: list[PaidRow] = []
 
 
 class Numbers(msgspec.Struct, array_like=True):

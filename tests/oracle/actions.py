@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.oracle.acts import Act
-from tests.oracle.carts import FAILED, Cart, Episode, episodes_of, value_micros
+from tests.oracle.carts import FAILED, Abandonment, Cart, Episode, Failure, episodes_of, value_micros
 from tests.oracle.persons import on_time, persons_of
 from tests.oracle.rules import DEFAULT, Rules
 from tests.oracle.touchpoints import Touchpoint, arrived_ms, occurred_ms
@@ -26,6 +26,7 @@ class Action:
     recovered_micros: int | None
     step: int = 1
     trigger: str = CART
+    currency: str | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -39,25 +40,27 @@ def actions_of(episodes: Sequence[Episode], rules: Rules = DEFAULT) -> tuple[Act
     for episode in episodes:
         for step, left in enumerate(episode.abandonments, 1):
             trigger = CHECKOUT if left.was_paying else CART
-            actions.append(_action(episode, trigger, step, due_ms=left.due_ms, items=left.items, rules=rules))
+            actions.append(_action(episode, trigger, step, of=left, due_ms=left.due_ms, rules=rules))
         failure = episode.failure
         if failure is not None:
-            due_ms, items = failure.failed_ms, failure.items
-            actions.append(_action(episode, PAYMENT, 1, due_ms=due_ms, items=items, rules=rules))
+            actions.append(_action(episode, PAYMENT, 1, of=failure, due_ms=failure.failed_ms, rules=rules))
     return tuple(actions)
 
 
-def _action(episode: Episode, trigger: str, step: int, *, due_ms: int, items: Cart, rules: Rules) -> Action:
+def _action(
+    episode: Episode, trigger: str, step: int, *, of: Abandonment | Failure, due_ms: int, rules: Rules
+) -> Action:
     recovered = is_recovered(episode, due_ms, rules)
     return Action(
         opened_by=episode.opened_by,
         due_ms=due_ms,
         status="recovered" if recovered else "due",
-        items=items,
-        value_micros=value_micros(items),
+        items=of.items,
+        value_micros=value_micros(of.items),
         recovered_micros=episode.order.revenue_micros if recovered and episode.order else None,
         step=step,
         trigger=trigger,
+        currency=of.currency,
     )
 
 

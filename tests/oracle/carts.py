@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.oracle.rules import DEFAULT, Rules
 from tests.oracle.sessions import ORDER
 from tests.oracle.touchpoints import Item, Touchpoint, occurred_ms
 
 ADDED, REMOVED, UPDATED = "Product Added", "Product Removed", "Cart Updated"
+WISHED = "Wishlist Product Added to Cart"
+PRICING = (ADDED, WISHED, UPDATED)
+"""What says prices."""
 PAYING, FAILED = "Payment Info Entered", "Payment Failed"
-TOUCHING = (ADDED, REMOVED, UPDATED, ORDER, PAYING, FAILED)
+TOUCHING = (*PRICING, REMOVED, ORDER, PAYING, FAILED)
 
 Cart = tuple[Item, ...]
 """Lines by product id, each with a quantity above zero."""
@@ -28,6 +31,7 @@ class Abandonment:
     due_ms: int
     items: Cart
     was_paying: bool = False
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Failure:
     message_id: str
     failed_ms: int
     items: Cart
+    currency: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +76,20 @@ class Episode:
 
 
 def cart_after(
-    cart: Cart, touchpoint: Touchpoint, cart_id: str | None = None, rules: Rules = DEFAULT
+    cart: Cart,
+    touchpoint: Touchpoint,
+    cart_id: str | None = None,
+    rules: Rules = DEFAULT,
+    currency: str | None = None,
 ) -> Cart:
-    """The cart of that id once the touchpoint has happened; events that are not about the cart leave it alone."""
+    """The cart of that id and currency once the touchpoint has happened; others than about carts leave it alone."""
+    if touchpoint.event in PRICING and currency and touchpoint.currency not in (None, currency):
+        cart = tuple(replace(item, price_micros=0) for item in cart)
     if touchpoint.event == ORDER:
         return leftovers(cart, touchpoint, cart_id) if rules.keeps_leftovers else ()
     if touchpoint.event == UPDATED:
         return with_changes((), touchpoint.items, sign=1)
-    if touchpoint.event == ADDED:
+    if touchpoint.event in (ADDED, WISHED):
         return with_changes(cart, touchpoint.items, sign=1)
     if touchpoint.event == REMOVED:
         return with_changes(cart, touchpoint.items, sign=-1)
@@ -101,6 +112,23 @@ def cart_id_of(touchpoints: Sequence[Touchpoint]) -> str | None:
     return next(
         (t.cart_id for t in touchpoints if t.event in TOUCHING and t.event != ORDER and t.cart_id), None
     )
+
+
+def currency_of(touchpoints: Sequence[Touchpoint], later: Sequence[Touchpoint] = ()) -> str | None:
+    """The currency of a cart that these have touched: the latest said with prices, before that any that is said.
+
+    Where they have said none, the first that is said later.
+    """
+    said: str | None = None
+    for touchpoint in touchpoints:
+        if touchpoint.event in PRICING or said is None:
+            said = _currency_said(touchpoint) or said
+    return said or next((currency for currency in map(_currency_said, later) if currency), None)
+
+
+def _currency_said(touchpoint: Touchpoint) -> str | None:
+    is_about_a_cart = touchpoint.event in TOUCHING and touchpoint.event != ORDER
+    return touchpoint.currency if is_about_a_cart else None
 
 
 def with_changes(cart: Cart, changes: Sequence[Item], *, sign: int) -> Cart:
@@ -130,8 +158,8 @@ def episodes_of(touchpoints: Sequence[Touchpoint], rules: Rules = DEFAULT) -> tu
         if opened is not None and _is_expired(touchpoints[: index + 1], carts, opened, rules=rules):
             episodes.append(_episode(touchpoints[:index], carts, opened, ended=None, rules=rules))
             before, opened = (), None
-        cart_id = cart_id_of(touchpoints[opened:index]) if opened is not None else None
-        carts.append(cart_after(before, touchpoint, cart_id, rules))
+        past = touchpoints[opened:index] if opened is not None else ()
+        carts.append(cart_after(before, touchpoint, cart_id_of(past), rules, currency_of(past)))
         if not before and carts[-1]:
             opened = index
         elif before and not carts[-1] and opened is not None:
@@ -174,15 +202,20 @@ def _episode(
         order=last if last and last.event == ORDER else None,
         abandonments=tuple(_abandonments(touchpoints, carts, opened, ended=ended, rules=rules)),
         items=carts[ended - 1] if ended is not None else carts[-1],
-        failure=_failure(touchpoints[opened:ended], carts[opened:ended], rules=rules),
+        failure=_failure(touchpoints, carts, opened, ended=ended, rules=rules),
     )
 
 
-def _failure(touchpoints: Sequence[Touchpoint], carts: Sequence[Cart], *, rules: Rules) -> Failure | None:
+def _failure(
+    touchpoints: Sequence[Touchpoint], carts: Sequence[Cart], opened: int, *, ended: int | None, rules: Rules
+) -> Failure | None:
     """The first payment of an episode that failed."""
-    for touchpoint, cart in zip(touchpoints, carts, strict=False):
+    for index in range(opened, len(touchpoints) if ended is None else ended):
+        touchpoint = touchpoints[index]
         if touchpoint.event == FAILED:
-            return Failure(touchpoint.message_id, occurred_ms(touchpoint, rules), cart)
+            later = touchpoints[index + 1 : None if ended is None else ended + 1]
+            currency = currency_of(touchpoints[opened : index + 1], later)
+            return Failure(touchpoint.message_id, occurred_ms(touchpoint, rules), carts[index], currency)
     return None
 
 
@@ -227,6 +260,9 @@ def _silence(
         due_ms = max(occurred_ms(touchpoints[index], rules) + rules.abandon_after_ms, not_before_ms)
         is_last = index + 1 == len(touchpoints)
         if is_last or occurred_ms(touchpoints[index + 1], rules) > due_ms:
-            was_paying = any(t.event in (PAYING, FAILED) for t in touchpoints[opened : index + 1])
-            return Abandonment(touchpoints[index].message_id, due_ms, carts[index], was_paying)
+            past = touchpoints[opened : index + 1]
+            was_paying = any(t.event in (PAYING, FAILED) for t in past)
+            said = touchpoints[index].message_id
+            currency = currency_of(past, touchpoints[opened : None if ended is None else ended + 1])
+            return Abandonment(said, due_ms, carts[index], was_paying, currency)
     return None

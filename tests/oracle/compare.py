@@ -194,8 +194,9 @@ def _by_key(
 
 
 def _compare_action(found: Differences, action: Action, row: LandedAction, *, profile: str | None) -> None:
-    said = row.status, row.due_ms, row.value_micros, row.recovered_micros or 0
-    if said != (action.status, action.due_ms, action.value_micros, action.recovered_micros or 0):
+    said = row.status, row.due_ms, row.value_micros, row.currency, row.recovered_micros or 0
+    right = action.status, action.due_ms, action.value_micros, action.currency, action.recovered_micros or 0
+    if said != right:
         found.note("wrong", f"action {row} for {action}")
     elif profile is not None and row.profile != profile:
         found.note("wrong", f"action for {action.opened_by} is of profile {row.profile}, not {profile}")

@@ -53,6 +53,7 @@ class LandedAction(NamedTuple):
     recovered_micros: int | None
     step: int = 1
     trigger: str = "abandoned_cart"
+    currency: str | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -96,7 +97,7 @@ SELECT toString(profile_id), toUnixTimestamp64Milli(opened_at), toString(status)
 FROM current_carts"""
 ACTIONS = """
 SELECT toString(action_id), opened_by, toString(profile_id), toString(status),
-       toUnixTimestamp64Milli(due_at), value_micros, recovered_micros, step, toString(trigger)
+       toUnixTimestamp64Milli(due_at), value_micros, recovered_micros, step, toString(trigger), currency
 FROM current_actions"""
 EMISSIONS = """
 SELECT DISTINCT argMin(opened_by, revision), toUnixTimestamp64Milli(decided_at), argMin(step, revision),

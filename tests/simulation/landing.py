@@ -132,6 +132,7 @@ def _action(row: dict[str, Any], profiles: dict[str, str]) -> LandedAction:
         recovered_micros=row["recovered_micros"],
         step=row["step"],
         trigger=row["trigger"],
+        currency=row["currency"],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streams.core.actors import load
 from streams.core.rules import Rules
 from tests.unit.core.records import (
     HOUR_MS,
@@ -54,6 +55,20 @@ def test_a_duplicate_counts_once_however_it_comes() -> None:
     assert effects.counts["duplicates"] == 1
     assert effects.outputs == {}
     assert task.sessions() == [(0, 0, 1)]
+
+
+def test_a_copy_of_one_that_came_late_counts_once() -> None:
+    """Whatever came is known for 72 h from then, though its session is forgotten 72 h after it ended."""
+    task = OneTask()
+    task.take(touchpoint("1", 0, arrives_ms=72 * HOUR_MS))
+    task.tick(73 * HOUR_MS)
+    effects = task.take(touchpoint("1", 0, arrives_ms=143 * HOUR_MS))
+    assert effects.counts["duplicates"] == 1
+    task.tick(145 * HOUR_MS)
+    actor = load("anonymous_id:a", task.store)
+    assert actor is not None
+    assert actor.profile is not None
+    assert actor.profile.late == {}
 
 
 def test_more_than_72_hours_late_lands_without_a_session() -> None:
