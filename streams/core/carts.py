@@ -300,9 +300,9 @@ def _apply(episode: Episode, cart: CartEntry, *, keeps_leftovers: bool) -> None:
 
 def _set_currency(episode: Episode, cart: CartEntry) -> None:
     """Prices of two currencies do not add up: what is not said again in the new one has none."""
-    if episode.currency is None:
+    if not episode.currency:
         episode.currency = cart.currency
-    elif cart.currency is not None and cart.currency != episode.currency and cart.kind in (ADDED, UPDATED):
+    elif cart.currency and cart.currency != episode.currency and cart.kind in (ADDED, UPDATED):
         episode.currencies += ((cart.occurred_ms, episode.currency),)
         episode.currency = cart.currency
         episode.items = tuple([Item(i.product_id, i.name, i.category, i.quantity, 0) for i in episode.items])

@@ -83,7 +83,8 @@ def cart_after(
     currency: str | None = None,
 ) -> Cart:
     """The cart of that id and currency once the touchpoint has happened; others than about carts leave it alone."""
-    if touchpoint.event in PRICING and currency and touchpoint.currency not in (None, currency):
+    is_said = bool(currency and touchpoint.currency)
+    if touchpoint.event in PRICING and is_said and touchpoint.currency != currency:
         cart = tuple(replace(item, price_micros=0) for item in cart)
     if touchpoint.event == ORDER:
         return leftovers(cart, touchpoint, cart_id) if rules.keeps_leftovers else ()

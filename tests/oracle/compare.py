@@ -194,8 +194,14 @@ def _by_key(
 
 
 def _compare_action(found: Differences, action: Action, row: LandedAction, *, profile: str | None) -> None:
-    said = row.status, row.due_ms, row.value_micros, row.currency, row.recovered_micros or 0
-    right = action.status, action.due_ms, action.value_micros, action.currency, action.recovered_micros or 0
+    said = row.status, row.due_ms, row.value_micros, row.currency or "", row.recovered_micros or 0
+    right = (
+        action.status,
+        action.due_ms,
+        action.value_micros,
+        action.currency or "",
+        action.recovered_micros or 0,
+    )
     if said != right:
         found.note("wrong", f"action {row} for {action}")
     elif profile is not None and row.profile != profile:
