@@ -23,9 +23,11 @@ COMPILED = (
     "streams/core/clock.py",
     "streams/core/contests.py",
     "streams/core/control.py",
+    "streams/core/courses.py",
     "streams/core/decided.py",
     "streams/core/due.py",
     "streams/core/effects.py",
+    "streams/core/entries.py",
     "streams/core/handover.py",
     "streams/core/identifier.py",
     "streams/core/identity.py",
@@ -46,6 +48,7 @@ COMPILED = (
     "streams/core/stitching.py",
     "streams/core/timers.py",
     "streams/core/touchpoint.py",
+    "streams/core/vocabulary.py",
 )
 
 try:

@@ -41,16 +41,19 @@ def read_part(name: str) -> Schema:
 
 
 def _spelled_out(node: Any, seen: set[str]) -> Any:
-    """The schema with `throughline.Item` written out where it is first named."""
-    if node == "throughline.Item" and node not in seen:
+    """The schema with the records of `_NAMED` written out where they are first named."""
+    if isinstance(node, str) and node in _NAMED and node not in seen:
         seen.add(node)
-        return read_part("item")
+        return read_part(_NAMED[node])
     if isinstance(node, list):
         return [_spelled_out(branch, seen) for branch in node]
     if isinstance(node, dict):
         return {key: _spelled_out(item, seen) if key in _TYPE_KEYS else item for key, item in node.items()}
     return node
 
+
+_NAMED: Final = {"throughline.Item": "item", "throughline.Campaign": "campaign"}
+"""Records that several schemas have a field of, by name: their file."""
 
 _TYPE_KEYS = frozenset({"type", "items", "values", "fields"})
 

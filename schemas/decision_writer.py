@@ -1,8 +1,8 @@
 """Writing what the pipeline decides by hand: sessions, carts, actions, identities, one function a subject.
 
 Arguments are the schema's fields under their names, times epoch-ms; every function gives the very bytes fastavro
-would, several times faster. Items and lists of texts are handed over encoded, by `item_bytes` and `texts_bytes`, so
-that what many records share is encoded once. It knows nothing of what the values mean.
+would, several times faster. Items, campaigns, lists and maps are handed over encoded, by the functions named after
+them, so that what many records share is encoded once. It knows nothing of what the values mean.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from schemas.catalog import Catalog
 from schemas.wire import frame, long_bytes, text_bytes
 
 __all__ = [
-    "array_bytes", "encode_action", "encode_cart", "encode_identity", "encode_session", "item_bytes", "texts_bytes",
+    "array_bytes", "campaign_bytes", "counts_bytes", "encode_action", "encode_cart", "encode_identity",
+    "encode_session", "item_bytes", "texts_bytes",
 ]  # fmt: skip
 
 _SESSION: Final = frame(Catalog.embedded().id_of("sessions"), b"")
@@ -31,6 +32,16 @@ def array_bytes(entries: Sequence[bytes]) -> bytes:
 def texts_bytes(texts: Iterable[str]) -> bytes:
     """An array of strings."""
     return array_bytes([text_bytes(text) for text in texts])
+
+
+def counts_bytes(counts: Iterable[tuple[str, int]]) -> bytes:
+    """A map of whole numbers."""
+    return array_bytes([text_bytes(name) + long_bytes(number) for name, number in counts])
+
+
+def campaign_bytes(campaign: Sequence[str | None] | None) -> bytes:
+    """A nullable campaign: source, medium, name, term, content."""
+    return b"\0" if campaign is None else b"\2" + b"".join([_nullable_text(part) for part in campaign])
 
 
 def item_bytes(product_id: str, name: str, category: str, quantity: int, price_micros: int) -> bytes:
@@ -60,6 +71,14 @@ def encode_session(
     is_final: bool,
     is_retracted: bool,
     retracted_into: str | None,
+    revenue: bytes,
+    is_bounce: bool,
+    is_engaged: bool,
+    path: bytes,
+    is_path_cut: bool,
+    events: bytes,
+    first_campaign: bytes,
+    last_campaign: bytes,
 ) -> bytes:
     """A framed record of `sessions`."""
     return b"".join(
@@ -77,6 +96,14 @@ def encode_session(
             b"\1" if is_final else b"\0",
             b"\1" if is_retracted else b"\0",
             _nullable_text(retracted_into),
+            revenue,
+            b"\1" if is_bounce else b"\0",
+            b"\1" if is_engaged else b"\0",
+            path,
+            b"\1" if is_path_cut else b"\0",
+            events,
+            first_campaign,
+            last_campaign,
         )
     )
 

@@ -293,6 +293,7 @@ def read_commerce(value: bytes, end: int) -> Commerce:
 
 # What stands behind the head, in order, a byte a kind: every one of these is a zero byte when it is absent.
 _TEXT: Final = 0
+_CAMPAIGN: Final = 5
 _COMMERCE_KINDS: Final = bytes(
     (Kind.TEXT, Kind.TEXT, Kind.ITEMS, Kind.LONG, Kind.TEXT, Kind.CAMPAIGN, Kind.TEXT)
 )
@@ -300,12 +301,13 @@ _OWN_KINDS: Final = {channel: bytes(kind for _, kind in OWN_FIELDS[channel]) for
 _REST_KINDS: Final = {channel: _COMMERCE_KINDS + _OWN_KINDS[channel] for channel in CHANNELS}
 
 
-def check_rest(value: bytes, end: int, channel: str) -> None:
+def check_rest(value: bytes, end: int, channel: str) -> Campaign | None:
     """That behind the head comes the rest of one whole record of this channel, nothing else; or CodecError.
 
-    For before `codec.stitch`: bytes appended to a broken record would spoil the block it is landed in.
+    For before `codec.stitch`: bytes appended to a broken record would spoil the block it is landed in. Returns the
+    campaign, which is on the way.
     """
-    _check_fields(value, end, _REST_KINDS[channel])
+    return _check_fields(value, end, _REST_KINDS[channel])
 
 
 def check_own(value: bytes, end: int, channel: str) -> None:
@@ -313,14 +315,15 @@ def check_own(value: bytes, end: int, channel: str) -> None:
     _check_fields(value, end, _OWN_KINDS[channel])
 
 
-def _check_fields(value: bytes, start: int, kinds: bytes) -> None:
-    """That from `start` on there are fields of these kinds, then properties, then the end."""
+def _check_fields(value: bytes, start: int, kinds: bytes) -> Campaign | None:
+    """That from `start` on there are fields of these kinds, then properties, then the end; the campaign among them."""
     # Where all that is left is ASCII, so is every text in it: one look instead of one a text.
     is_ascii = value[start:].isascii()
     length: i64 = len(value)
     at: i64 = start
     fields: i64 = len(kinds)
     field: i64 = 0
+    campaign: Campaign | None = None
     try:
         while field < fields:
             branch: i64 = value[at]
@@ -329,6 +332,9 @@ def _check_fields(value: bytes, start: int, kinds: bytes) -> None:
                 pass
             elif branch == 2 and kinds[field] == _TEXT:
                 at = _text_end(value, at, is_ascii)
+            elif kinds[field] == _CAMPAIGN:
+                campaign, end = _read_campaign(value, at - 1)
+                at = end
             else:
                 at = _field_end(value, at - 1, kinds[field])
             field += 1
@@ -337,6 +343,7 @@ def _check_fields(value: bytes, start: int, kinds: bytes) -> None:
         raise unreadable("the fields behind the head") from error
     if at != length:
         raise unreadable("bytes behind the record")
+    return campaign
 
 
 def _text_end(value: bytes, at: i64, is_ascii: bool) -> i64:
@@ -375,8 +382,6 @@ def _field_end(value: bytes, at: int, kind: int) -> int:
     """Where a field that is present ends."""
     if kind == Kind.ITEMS:
         return _read_items(value, at)[1]
-    if kind == Kind.CAMPAIGN:
-        return _read_campaign(value, at)[1]
     if kind == Kind.BOOLEAN:
         if value[at] > 1:
             raise unreadable("a boolean that is neither")

@@ -233,6 +233,15 @@ class Sessions(Section):
         ge=100,
         description="So many of one person are remembered for 72 h; a bot's further ones land without a session.",
     )
+    events: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=100)], ...],
+        Field(max_length=100),
+        AfterValidator(unique),
+    ] = Field(
+        default=(),
+        description="Names of events that the path of a session tells apart, beside Segment's: at most 100. State has "
+        "their places: only ever append to it.",
+    )
 
 
 class Carts(Section):

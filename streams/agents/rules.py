@@ -19,6 +19,7 @@ def rules_of(settings: Settings) -> Rules:
         blocked=settings.identity.blocked,
         gap_ms=settings.sessions.gap_s * 1000,
         gaps_ms={channel: gap_s * 1000 for channel, gap_s in settings.sessions.gaps_s.items()},
+        events=settings.sessions.events,
         abandon_after_ms=settings.carts.abandon_after_s * 1000,
         recovery_ms=settings.carts.recovery_s * 1000,
         reminders_ms=tuple(after_s * 1000 for after_s in settings.carts.reminders_s),

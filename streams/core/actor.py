@@ -16,7 +16,7 @@ from streams.core.links import PART, Links
 from streams.core.messages import Accept, Act, Bid, Waiting
 from streams.core.rules import Rules
 from streams.core.sessions import Session, content_uuid
-from streams.core.shapes import NEVER, Action, Arriving, CartEntry
+from streams.core.shapes import NEVER, Action, Arriving, CampaignEntry, CartEntry
 from streams.core.shelf import Shelf
 
 CACHED_IDS: Final = 2_500
@@ -92,8 +92,9 @@ class Profile:
 class Actor:
     """An actor in memory: an alias that follows `root`, or, with a profile, a root itself.
 
-    A root has its journal and its cart entries, in event-time order, beside the profile; while it is unsettled, these
-    are ahead of its sessions and carts. `timer_ms` is its entry among the timers, None if that is not known.
+    A root has its journal, its cart entries and its campaigns (see `entries`) beside the profile; while it is
+    unsettled, these are ahead of its sessions and carts. `timer_ms` is its entry among the timers, None if that is not
+    known.
     `generation` numbers the pointers to it, `epoch` how often an operator split it off; `mark` says why it identifies
     nobody, `rivals` who has claimed it in vain (when the touchpoint occurred, claimant), `acts` are those that name it.
     """
@@ -103,10 +104,12 @@ class Actor:
         "_last_revision",
         "_profile_id",
         "acts",
+        "campaigns",
         "carts",
         "epoch",
         "generation",
         "handed_over",
+        "has_new_campaigns",
         "has_new_carts",
         "identifier",
         "index",
@@ -129,6 +132,8 @@ class Actor:
         self.journal = Journal()
         self.carts: list[CartEntry] = []
         self.has_new_carts = False
+        self.campaigns: list[CampaignEntry] = []
+        self.has_new_campaigns = False
         self.is_unsettled = False
         self.handed_over: Shelf | None = None
         self.parts_left = 0
@@ -175,7 +180,11 @@ class Actor:
 
     def has_too_many(self, rules: Rules) -> bool:
         """True if more is remembered than a person does in 72 h: a machine, whose further touchpoints pass by."""
-        return self.journal.size() >= rules.most_touchpoints or len(self.carts) >= rules.most_cart_entries
+        return (
+            self.journal.size() >= rules.most_touchpoints
+            or len(self.carts) >= rules.most_cart_entries
+            or len(self.campaigns) >= rules.most_campaigns
+        )
 
     def add_member(self, identifier: str) -> int:
         """The index of a member of a root, added if it is new."""
@@ -223,16 +232,18 @@ class Actor:
         self.handed_over, self.profile, self.root = self.profile.shelf, None, root
         self.journal.clear()
         self.has_new_carts = self.has_new_carts or bool(self.carts)
-        self.carts, self.index, self._counts = [], _NO_MEMBERS, None
+        self.has_new_campaigns = self.has_new_campaigns or bool(self.campaigns)
+        self.carts, self.campaigns, self.index, self._counts = [], [], _NO_MEMBERS, None
 
     def become_root(self, other: "Actor") -> None:
         """Take over a profile that was made for this identifier."""
         assert other.profile is not None
         self.root, self.profile, self._profile_id = self.identifier, other.profile, ""
         self.profile.revision = max(self.profile.revision, self._last_revision)
-        self.index, self.carts, self._counts = other.index, other.carts, None
+        self.index, self.carts, self.campaigns, self._counts = other.index, other.carts, other.campaigns, None
         self.journal.extend(other.journal, list(range(len(other.profile.members))))
         self.has_new_carts = self.has_new_carts or bool(self.carts)
+        self.has_new_campaigns = self.has_new_campaigns or bool(self.campaigns)
 
 
 @lru_cache(maxsize=CACHED_IDS)

@@ -1,8 +1,8 @@
 """The state as it is stored: the parts of each actor, and a cache over the store.
 
 Owns the parts' layout and the cache; must not know what the state means or when it is committed. Keys: the identifier
-for the head, identifier + NUL + "c" for cart entries, + "j" and a number for journal parts, + "s" and a number for
-older sessions, + "m" and a number for members of a profile of many.
+for the head, identifier + NUL + "c" for cart entries, + "a" for campaigns, + "j" and a number for journal parts, + "s"
+and a number for older sessions, + "m" and a number for members of a profile of many.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from streams.core.actor import Actor, Profile
 from streams.core.carts import Episode, paid_of, reminded_of
 from streams.core.claims import bids_of, claims_of
 from streams.core.journal import Journal
-from streams.core.shapes import NEVER, Alias, CartEntry, Contested, Root, SessionRow
+from streams.core.shapes import NEVER, Alias, CampaignEntry, CartEntry, Contested, Root, SessionRow
 from streams.core.shelf import read as read_sessions
 
 CACHED_ACTORS: Final = 3_000
@@ -35,6 +35,7 @@ class Store(Protocol):
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_head: Final[Any] = msgspec.msgpack.Decoder(Alias | Root).decode
 _decode_carts: Final[Any] = msgspec.msgpack.Decoder(list[CartEntry]).decode
+_decode_campaigns: Final[Any] = msgspec.msgpack.Decoder(list[CampaignEntry]).decode
 
 
 def write_parts(actor: Actor, changes: list[Change]) -> None:
@@ -61,6 +62,9 @@ def write_parts(actor: Actor, changes: list[Change]) -> None:
     if actor.has_new_carts:
         changes.append((key + b"\0c", _encode(actor.carts) if actor.carts else None))
         actor.has_new_carts = False
+    if actor.has_new_campaigns:
+        changes.append((key + b"\0a", _encode(actor.campaigns) if actor.campaigns else None))
+        actor.has_new_campaigns = False
 
 
 def _stored(actor: Actor, profile: Profile, sessions: list[SessionRow], journal: Journal) -> Root:
@@ -103,7 +107,7 @@ def _or_never(at_ms: int | None) -> int:
 def whole(actor: Actor, *, has_members: bool = True) -> list[tuple[bytes, bytes]]:
     """Every part of a root, to travel to another task; without those of members, if these have gone ahead."""
     actor.journal.mark_all()
-    actor.has_new_carts = True
+    actor.has_new_carts = actor.has_new_campaigns = True
     if actor.profile is not None:
         actor.profile.shelf.forget_what_is_stored()
         if has_members:
@@ -144,6 +148,8 @@ def load(identifier: str, parts: Mapping[bytes, bytes] | Store) -> Actor | None:
     actor.journal = Journal(head.journal_first, held, head.journal_tail, _or_never(head.journal_floor_ms))
     carts = parts.get(key + b"\0c")
     actor.carts = _decode_carts(carts) if carts else []
+    campaigns = parts.get(key + b"\0a")
+    actor.campaigns = _decode_campaigns(campaigns) if campaigns else []
     return actor
 
 

@@ -22,13 +22,9 @@ PART_BYTES: Final = 240
 FEW_PARTS: Final = 32
 """Up to so many parts are looked through for a digest; of more, digests are kept in a set."""
 
-OTHER: Final = 0
-ORDERED: Final = 1
-"""What an entry's `kind` says: nothing that sessions count apart, or a completed order."""
-
 Row = tuple[int, int, int, int, int, int]
 """One entry: occurred_ms (epoch ms), digest, member (index of the identifier it came through in the profile's members),
-channel (code), kind, revenue_micros."""
+channel (code), kind (code of the event, see `vocabulary`), revenue_micros."""
 
 
 @mypyc_attr(acyclic=True)

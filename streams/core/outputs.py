@@ -9,6 +9,8 @@ from typing import Final
 from schemas.catalog import CHANNELS
 from schemas.decision_writer import (
     array_bytes,
+    campaign_bytes,
+    counts_bytes,
     encode_action,
     encode_cart,
     encode_identity,
@@ -20,14 +22,16 @@ from streams.core.actions import CANCELLED, DUE, PAYMENT_FAILED, RECOVERED
 from streams.core.actor import Actor
 from streams.core.belongings import Belonging
 from streams.core.carts import EMPTIED, OPEN, PURCHASED, Episode, episode_id_of, value_micros
+from streams.core.courses import Course
 from streams.core.profile import RETRACTED, Changed
 from streams.core.rules import Rules
-from streams.core.sessions import Session, session_id_of
+from streams.core.sessions import Session, is_engaged, session_id_of
 from streams.core.shapes import Action, Item
 
 Output = tuple[bytes, bytes]
 ABANDONED: Final = "abandoned"
 _NAMES: Final[dict[bytes, bytes]] = {}
+_NO_COURSE: Final = Course([], False, {}, None, None)
 _WHY: Final = {
     DUE: "the cart was left with items in it and its owner was silent until due_at",
     CANCELLED: "what became known since shows that the cart was settled, emptied or in use before due_at",
@@ -42,11 +46,12 @@ _WHY_PAYMENT: Final = {
 
 def session_records(changed: Changed) -> list[Output]:
     """Records of `sessions`: how each changed session stands, and those that are no more."""
-    said = [
-        _session(actor, actor.revision, session, False, None) for actor, session in changed.sessions.values()
-    ]
+    said = []
+    for session_id, (actor, session) in changed.sessions.items():
+        course = changed.courses[session_id] if session.is_final else _NO_COURSE
+        said.append(_session(actor, actor.revision, session, course, False, None))
     for actor, session, into, revision in changed.gone_sessions.values():
-        said.append(_session(actor, revision, session, True, into))
+        said.append(_session(actor, revision, session, _NO_COURSE, True, into))
     return said
 
 
@@ -89,7 +94,9 @@ def _identity(said: Belonging, now_ms: int) -> bytes:
     )
 
 
-def _session(actor: Actor, revision: int, session: Session, is_retracted: bool, into: str | None) -> Output:
+def _session(
+    actor: Actor, revision: int, session: Session, course: Course, is_retracted: bool, into: str | None
+) -> Output:
     return actor.key, encode_session(
         session_id=session_id_of(session),
         profile_id=actor.profile_id,
@@ -103,6 +110,14 @@ def _session(actor: Actor, revision: int, session: Session, is_retracted: bool, 
         is_final=session.is_final,
         is_retracted=is_retracted,
         retracted_into=into,
+        revenue=counts_bytes(session.revenue),
+        is_bounce=session.touchpoints == 1,
+        is_engaged=is_engaged(session),
+        path=texts_bytes(course.path),
+        is_path_cut=course.is_cut,
+        events=counts_bytes(course.events.items()),
+        first_campaign=campaign_bytes(course.first_campaign),
+        last_campaign=campaign_bytes(course.last_campaign),
     )
 
 

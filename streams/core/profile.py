@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from streams.core import carts as cart_rules
-from streams.core import claims
+from streams.core import claims, entries
 from streams.core.actions import FAILURE, decide, failures, gives_up, review, undecided
 from streams.core.actor import Actor, Profile
 from streams.core.carts import (
@@ -24,13 +23,15 @@ from streams.core.carts import (
     is_open,
     touched_ms,
 )
+from streams.core.courses import Course, course_of
 from streams.core.decided import epoch_of, joined
-from streams.core.journal import ORDERED, OTHER, Row
+from streams.core.journal import Row
 from streams.core.links import LinkRow, links_of
 from streams.core.rules import LATE_MS, Rules
 from streams.core.sessions import Session, extend, insert, reconcile, session_id_of, sessions_of
 from streams.core.shapes import NEVER, NO_TIMER, Action, CartEntry, StepRow
 from streams.core.touchpoint import Touchpoint
+from streams.core.vocabulary import ORDERED, Vocabulary
 
 RETRACTED: Final = "retracted"
 
@@ -43,10 +44,12 @@ class Changed:
     """What a batch has changed, by id or place: (owner, state).
 
     Of what is retracted also the id it went into, and the owner's revision then: somebody else may have it next.
+    `courses` has those of sessions that are final: what is remembered of these may be gone by the end.
     """
 
     sessions: dict[str, tuple[Actor, Session]] = field(default_factory=dict)
     gone_sessions: dict[str, tuple[Actor, Session, str | None, int]] = field(default_factory=dict)
+    courses: dict[str, Course] = field(default_factory=dict)
     carts: dict[Place, tuple[Actor, Episode]] = field(default_factory=dict)
     gone_carts: dict[Place, tuple[Actor, Episode, str | None, int]] = field(default_factory=dict)
     actions: dict[str, tuple[Actor, Action]] = field(default_factory=dict)
@@ -55,12 +58,13 @@ class Changed:
 class Profiles:
     """The rules bound to where changes are noted."""
 
-    __slots__ = ("_gaps_ms", "_lateness_ms", "_rules", "changed", "now_ms", "unsettled")
+    __slots__ = ("_gaps_ms", "_lateness_ms", "_rules", "_vocabulary", "changed", "now_ms", "unsettled")
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._gaps_ms = rules.gap_of()
         self._lateness_ms = rules.timer_lateness_ms
+        self._vocabulary = Vocabulary(rules.events)
         self.changed = Changed()
         self.now_ms = 0
         """The moment of the batch on the arrival axis, epoch ms."""
@@ -75,7 +79,7 @@ class Profiles:
 
     def take(self, actor: Actor, profile: Profile, touchpoint: Touchpoint, member: int) -> Session | None:
         """Enter a touchpoint that is neither a duplicate nor late; its session, None if the actor is unsettled."""
-        digest, channel, cart = touchpoint.digest, touchpoint.channel, touchpoint.cart
+        digest, channel, kind, cart = touchpoint.digest, touchpoint.channel, touchpoint.event, touchpoint.cart
         at_ms, arrival_ms = touchpoint.occurred_ms, touchpoint.arrival_ms
         profile.revision += 1
         if arrival_ms > profile.arrived_ms:
@@ -83,12 +87,14 @@ class Profiles:
         if arrival_ms - at_ms > self._gaps_ms[channel]:
             # The journal forgets it before a copy of it is too late.
             profile.late[digest] = arrival_ms
-        kind, revenue = OTHER, 0
+        revenue, currency = 0, ""
         if cart is not None:
             actor.has_new_carts = True
             actor.carts.append(cart)
-            if cart.kind == cart_rules.ORDERED:
-                kind, revenue = ORDERED, cart.revenue_micros or 0
+            if kind == ORDERED:
+                revenue, currency = cart.revenue_micros or 0, entries.currency_of(cart)
+        if touchpoint.campaign is not None:
+            entries.keep_campaign(actor, touchpoint.campaign)
         actor.journal.append(at_ms, digest, member, channel, kind, revenue)
         is_last = at_ms > profile.last_ms or (at_ms == profile.last_ms and digest > profile.last_digest)
         if is_last:
@@ -96,13 +102,15 @@ class Profiles:
         if actor.is_unsettled:
             return None
         if is_last:
-            session = extend(profile.sessions, at_ms, digest, channel, kind, revenue, self._gaps_ms[channel])
+            gap_ms = self._gaps_ms[channel]
+            session = extend(profile.sessions, at_ms, digest, channel, kind, revenue, currency, gap_ms)
             self.changed.sessions[session_id_of(session)] = (actor, session)
             if cart is not None or (profile.episodes and profile.episodes[-1].outcome == OPEN):
                 self._advance(actor, profile, at_ms, cart)
             return session
         # Before the last one: most change one session and no cart, the others need the whole journal.
-        earlier = insert(profile.sessions, at_ms, digest, channel, kind, revenue, self._gaps_ms[channel])
+        gap_ms = self._gaps_ms[channel]
+        earlier = insert(profile.sessions, at_ms, digest, channel, kind, revenue, currency, gap_ms)
         if earlier is not None:
             self.changed.gone_sessions.pop(session_id_of(earlier), None)
             self.changed.sessions[session_id_of(earlier)] = (actor, earlier)
@@ -119,7 +127,7 @@ class Profiles:
         """Work out from the whole journal what an unsettled actor's sessions and carts are."""
         actor.is_unsettled = False
         profile = _profile(actor)
-        actor.carts.sort(key=_order)
+        actor.carts.sort(key=entries.place_of)
         self._rebuild(actor, profile.sessions, profile.episodes)
 
     def absorb(self, actor: Actor, other: Actor, places: Sequence[int]) -> None:
@@ -133,11 +141,7 @@ class Profiles:
         mine.arrived_ms = max(mine.arrived_ms, theirs.arrived_ms)
         mine.found_ms = max(mine.found_ms, theirs.found_ms)
         actor.journal.extend(other.journal, places)
-        held = {cart.digest for cart in actor.carts}
-        fresh = [cart for cart in other.carts if cart.digest not in held]
-        if fresh:
-            actor.has_new_carts = True
-            actor.carts = sorted(actor.carts + fresh, key=_order)
+        entries.take_over(actor, other)
         mine.late |= theirs.late
         mine.lost = theirs.lost | mine.lost
         mine.waiting += theirs.waiting
@@ -179,9 +183,7 @@ class Profiles:
         for row in rows:
             alone.journal.append(*row)
         digests = {row[1] for row in rows}
-        alone.carts = [cart for cart in actor.carts if cart.digest in digests]
-        actor.carts = [cart for cart in actor.carts if cart.digest not in digests]
-        actor.has_new_carts = actor.has_new_carts or bool(alone.carts)
+        entries.part(actor, alone, digests)
         theirs.actions = [action for action in profile.actions if action.anchor_digest in digests]
         profile.actions = [action for action in profile.actions if action.anchor_digest not in digests]
         for action in theirs.actions:
@@ -217,7 +219,7 @@ class Profiles:
         profile.revision += 1
         for session in profile.sessions:
             session.owner = b""
-            self.changed.sessions[session_id_of(session)] = (actor, session)
+        self._say_sessions(actor, profile.sessions)
         for episode in profile.episodes:
             self.changed.carts[_place(episode)] = (actor, episode)
         for action in profile.actions:
@@ -266,15 +268,28 @@ class Profiles:
         """Do all that is due once the timer clock reads `clock_ms`."""
         profile = _profile(actor)
         profile.revision += 1
-        for session in profile.sessions:
-            # Strict: at clock == cover a touchpoint that arrived on time can still join.
-            if not session.is_final and session.cover_ms < clock_ms:
-                session.is_final = True
-                self.changed.sessions[session_id_of(session)] = (actor, session)
+        # Strict: at clock == cover a touchpoint that arrived on time can still join.
+        closed = [s for s in profile.sessions if not s.is_final and s.cover_ms < clock_ms]
+        for session in closed:
+            session.is_final = True
+        self._say_sessions(actor, closed)
         profile.found_ms = NEVER
         for episode, number, step in self._due(profile, clock_ms):
             self._decide(actor, episode, decide(episode, number, step, clock_ms, self._rules))
         self._forget(actor, clock_ms)
+
+    def _say_sessions(self, actor: Actor, sessions: Sequence[Session]) -> None:
+        """Note sessions, and the course of those that are final."""
+        in_order: list[Row] | None = None
+        for session in sessions:
+            session_id = session_id_of(session)
+            self.changed.sessions[session_id] = (actor, session)
+            if session.is_final:
+                if in_order is None:
+                    in_order = actor.journal.in_order()
+                self.changed.courses[session_id] = course_of(
+                    session, in_order, actor.campaigns, self._vocabulary
+                )
 
     def _decide(self, actor: Actor, episode: Episode, action: Action) -> None:
         _profile(actor).actions.append(action)
@@ -304,7 +319,8 @@ class Profiles:
         """Work out sessions and carts from the whole journal again and note what differs from before."""
         profile = _profile(actor)
         in_order = actor.journal.in_order()
-        now, changed, gone = reconcile(list(sessions), sessions_of(in_order, self._gaps_ms))
+        found = sessions_of(in_order, self._gaps_ms, entries.currencies_of(actor.carts))
+        now, changed, gone = reconcile(list(sessions), found)
         profile.sessions = now
         for session in changed:
             self.changed.gone_sessions.pop(session_id_of(session), None)
@@ -368,25 +384,16 @@ class Profiles:
             profile.shelf.forgotten += 1
         if cutoff_ms is not None:
             actor.journal.drop_before(cutoff_ms)
-            if actor.carts and actor.carts[0].occurred_ms < cutoff_ms:
-                actor.has_new_carts = True
-                actor.carts = [cart for cart in actor.carts if cart.occurred_ms >= cutoff_ms]
+            entries.forget_before(actor, cutoff_ms)
 
 
 def _forget_cart(actor: Actor, episode: Episode) -> None:
     """Drop an episode, its cart entries and its actions."""
-    actor.has_new_carts = True
-    end = (episode.ended_ms, episode.end_digest)
-    actor.carts = [] if is_open(episode) else [cart for cart in actor.carts if _order(cart) > end]
+    entries.forget_cart(actor, None if is_open(episode) else (episode.ended_ms, episode.end_digest))
     profile = _profile(actor)
     profile.actions = [
         action for action in profile.actions if not holds(episode, action.anchor_ms, action.anchor_digest)
     ]
-
-
-def _order(cart: CartEntry) -> tuple[int, int]:
-    """Place among the profile's touchpoints."""
-    return cart.occurred_ms, cart.digest
 
 
 def _place(episode: Episode) -> Place:

@@ -50,6 +50,8 @@ class Rules:
     blocked: tuple[str, ...] = ()
     gap_ms: int = HOUR_MS // 2
     gaps_ms: Mapping[str, int] = field(default_factory=dict)
+    events: tuple[str, ...] = ()
+    """Names of events that are told apart beside those of `vocabulary.EVENTS`; only ever appended to."""
     abandon_after_ms: int = HOUR_MS // 2
     reminders_ms: tuple[int, ...] = ()
     """When an abandoned cart is due again, from when its owner fell silent: rising, at most `recovery_ms`."""
@@ -67,6 +69,7 @@ class Rules:
     max_record_bytes: int = 983_040
     most_touchpoints: int = 20_000
     most_cart_entries: int = 2_000
+    most_campaigns: int = 2_000
     """What of one profile is remembered at most: a bot's further touchpoints land without a session."""
     is_replay: bool = False
     """True: only ticks move the clock (history, simulation). False: append times and caught-up fetches do."""

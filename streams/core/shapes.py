@@ -13,8 +13,27 @@ from streams.core.messages import Accept, Act, Bid, Waiting
 
 NEVER: Final = -4_611_686_018_427_387_904
 NO_TIMER: Final = 4_611_686_018_427_387_903
-SessionRow = tuple[int, int, int, int, int, bytes, int, int, bool]
-"""A session as it is stored: see `sessions.Session.row`."""
+
+Campaign = tuple[str | None, str | None, str | None, str | None, str | None]
+"""What brought somebody here: source, medium, name, term, content."""
+Revenue = tuple[tuple[str, int], ...]
+"""Micros by currency, sorted; "" where none is said."""
+
+
+class SessionRow(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    """A session as it is stored: the arguments of `sessions.Session`, its ends counted from each other."""
+
+    started_ms: int
+    digest: int
+    lasted_ms: int
+    covers_ms: int
+    touchpoints: int
+    channels: bytes
+    orders: int
+    revenue_micros: int
+    is_final: bool
+    views: int = 0
+    revenue: Revenue = ()
 
 
 class Item(msgspec.Struct, gc=False, array_like=True, frozen=True):
@@ -39,6 +58,14 @@ class CartEntry(msgspec.Struct, gc=False, array_like=True, frozen=True):
     revenue_micros: int | None
     currency: str | None
     arrived_ms: int = 0
+
+
+class CampaignEntry(msgspec.Struct, gc=False, array_like=True, frozen=True):
+    """What is kept of a touchpoint that has a campaign; when it occurred in epoch ms."""
+
+    occurred_ms: int
+    digest: int
+    campaign: Campaign
 
 
 EpisodeRow = tuple[

@@ -11,6 +11,7 @@ from mypy_extensions import mypyc_attr
 
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import (
+    Campaign,
     CodecError,
     Commerce,
     Reason,
@@ -26,10 +27,13 @@ from schemas.codec import (
 from streams.core.carts import COMMERCE_OF
 from streams.core.identifier import Identifiers
 from streams.core.rules import LATE_MS, Rules
-from streams.core.shapes import CartEntry, Item
+from streams.core.shapes import CampaignEntry, CartEntry, Item
+from streams.core.vocabulary import Vocabulary
 
 TICK_HEADER: Final = "clock-ms"
 MAX_MESSAGE_ID: Final = 512
+MAX_CAMPAIGN: Final = 256
+"""So many characters are kept of each part of a campaign."""
 CHANNEL_CODES: Final = {channel: code for code, channel in enumerate(CHANNELS)}
 
 
@@ -57,12 +61,13 @@ class Touchpoint:
     """What the core needs of one; times in epoch ms, `value` the record's bytes under the channel's current schema.
 
     `occurred_ms` is corrected: nothing occurs after it was received, nothing is received after it arrived.
-    `identifiers` are usable ones, lowest first. `cart` is set where the touchpoint touches a cart.
+    `identifiers` are usable ones, lowest first. `event` is a code of the vocabulary; `cart` is set where the touchpoint
+    touches a cart, `campaign` where it has one.
     """
 
     __slots__ = (
-        "arrival_ms", "cart", "channel", "digest", "identifiers", "is_late", "message_id", "occurred_ms",
-        "value", "was_clamped",
+        "arrival_ms", "campaign", "cart", "channel", "digest", "event", "identifiers", "is_late", "message_id",
+        "occurred_ms", "value", "was_clamped",
     )  # fmt: skip
 
     def __init__(
@@ -70,23 +75,27 @@ class Touchpoint:
         message_id: str,
         digest: int,
         channel: int,
+        event: int,
         occurred_ms: int,
         arrival_ms: int,
         is_late: bool,
         was_clamped: bool,
         identifiers: tuple[str, ...],
         cart: CartEntry | None,
+        campaign: CampaignEntry | None,
         value: bytes,
     ) -> None:
         self.message_id = message_id
         self.digest = digest
         self.channel = channel
+        self.event = event
         self.occurred_ms = occurred_ms
         self.arrival_ms = arrival_ms
         self.is_late = is_late
         self.was_clamped = was_clamped
         self.identifiers = identifiers
         self.cart = cart
+        self.campaign = campaign
         self.value = value
 
 
@@ -96,13 +105,22 @@ class Reader:
     `blocked` are the types of identifiers that were left out of the record read last, because they identify nobody.
     """
 
-    __slots__ = ("_catalog", "_channels", "_identifiers", "_is_replay", "_max_bytes", "blocked")
+    __slots__ = (
+        "_catalog",
+        "_channels",
+        "_identifiers",
+        "_is_replay",
+        "_max_bytes",
+        "_vocabulary",
+        "blocked",
+    )
 
     def __init__(self, catalog: Catalog, identifiers: Identifiers, rules: Rules) -> None:
         self._catalog = catalog
         self._identifiers = identifiers
         self._is_replay = rules.is_replay
         self._max_bytes = rules.max_record_bytes
+        self._vocabulary = Vocabulary(rules.events)
         self.blocked: tuple[str, ...] = ()
         self._channels = {frame(at, b""): channel for at, channel in catalog.channels.items()}
 
@@ -118,7 +136,7 @@ class Reader:
             value = as_current(value, self._catalog)
             sent_as = self._channels[value[:5]]
         assert value is not None
-        message_id, _, event, channel, occurred_ms, received_ms, raw, end = read_head(value)
+        message_id, call, event, channel, occurred_ms, received_ms, raw, end = read_head(value)
         if channel != sent_as:
             raise CodecError(Reason.WRONG_TYPE, f"a touchpoint of {channel} under the schema of {sent_as}")
         if len(message_id) > MAX_MESSAGE_ID:
@@ -131,10 +149,11 @@ class Reader:
             raise CodecError(Reason.NO_IDENTIFIER, "no identifier that says who it was")
         kind = COMMERCE_OF.get(event)
         if kind is None:
-            check_rest(value, end, channel)
+            campaign = check_rest(value, end, channel)
             commerce = None
         else:
             commerce = read_commerce(value, end)
+            campaign = commerce.campaign
             check_own(value, commerce.end, channel)
         arrival_ms = received_ms if self._is_replay and received_ms < timestamp_ms else timestamp_ms
         at_ms = occurred_ms if occurred_ms <= received_ms else received_ms
@@ -146,8 +165,9 @@ class Reader:
         if kind is not None and commerce is not None:
             cart = _cart_entry(at_ms, digest, message_id, kind, commerce, arrival_ms)
         return Touchpoint(
-            message_id, digest, CHANNEL_CODES[channel], at_ms, arrival_ms,
-            arrival_ms - at_ms > LATE_MS, at_ms != occurred_ms, identifiers, cart, value,
+            message_id, digest, CHANNEL_CODES[channel], self._vocabulary.code_of(event, call), at_ms, arrival_ms,
+            arrival_ms - at_ms > LATE_MS, at_ms != occurred_ms, identifiers, cart,
+            None if campaign is None else _campaign_entry(at_ms, digest, campaign), value,
         )  # fmt: skip
 
 
@@ -170,3 +190,11 @@ def _cart_entry(
     items = tuple(Item(*item) for item in commerce.items)
     revenue, currency = commerce.revenue_micros, commerce.currency
     return CartEntry(at_ms, digest, message_id, kind, commerce.cart_id, items, revenue, currency, arrival_ms)
+
+
+def _campaign_entry(at_ms: int, digest: int, campaign: Campaign) -> CampaignEntry | None:
+    """None for a campaign that says nothing."""
+    source, medium, name, term, content = [part[:MAX_CAMPAIGN] if part else None for part in campaign]
+    if not (source or medium or name or term or content):
+        return None
+    return CampaignEntry(at_ms, digest, (source, medium, name, term, content))

@@ -198,9 +198,9 @@ def _take(touchpoints: Sequence[Touchpoint], roots: Sequence[str]) -> Pass:
 
 def _without_cart(touchpoint: Touchpoint) -> Touchpoint:
     return Touchpoint(
-        touchpoint.message_id, touchpoint.digest, touchpoint.channel, touchpoint.occurred_ms,
+        touchpoint.message_id, touchpoint.digest, touchpoint.channel, touchpoint.event, touchpoint.occurred_ms,
         touchpoint.arrival_ms, touchpoint.is_late, touchpoint.was_clamped, touchpoint.identifiers, None,
-        touchpoint.value,
+        touchpoint.campaign, touchpoint.value,
     )  # fmt: skip
 
 

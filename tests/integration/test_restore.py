@@ -26,6 +26,7 @@ from streams.runtime.store.rocksdb import Memory, RocksDBStore, RocksDBStores
 from tests.integration.brokers import EmbeddedBrokers
 from tests.integration.changelog_log import PARTITIONS, Commit, Log
 
+NEXT = STATE_FORMAT.version + 1
 SMALL = Memory(cache_bytes=1 << 20, memtable_bytes=1 << 20, buffer_bytes=1500)
 
 
@@ -241,7 +242,7 @@ def test_values_are_migrated_forward(log: Log, tmp_path: Path, seed: int) -> Non
     def newer(key: bytes, value: bytes) -> bytes | None:
         return None if key == b"k0" else b"new " + value
 
-    second = StateFormat(2, {1: newer})
+    second = StateFormat(NEXT, {**STATE_FORMAT.migrations, STATE_FORMAT.version: newer})
     rnd = random.Random(seed)
     begin(log, tmp_path, rnd)
     for partition in range(PARTITIONS):
@@ -252,7 +253,7 @@ def test_values_are_migrated_forward(log: Log, tmp_path: Path, seed: int) -> Non
     for number in range(3):
         memory: dict[int, Store] = {partition: MemoryStore() for partition in range(PARTITIONS)}
         log.assert_restored(memory, log.restore(memory, state_format=second)[0])
-        with on_disk(tmp_path, state_format=2) as stores:
+        with on_disk(tmp_path, state_format=NEXT) as stores:
             restored, _ = log.restore(stores, state_format=second)
             log.assert_restored(stores, restored)
             assert [bool(found.header) for found in restored.values()] == [number == 0] * PARTITIONS
@@ -265,12 +266,13 @@ def test_values_are_migrated_forward(log: Log, tmp_path: Path, seed: int) -> Non
 
 def test_state_of_a_newer_program_is_refused(log: Log, tmp_path: Path, seed: int) -> None:
     """By one clear error; nothing of it is guessed."""
-    second = StateFormat(2, {1: lambda key, value: value})
+    second = StateFormat(NEXT, {**STATE_FORMAT.migrations, STATE_FORMAT.version: lambda key, value: value})
     stores: dict[int, Store] = {partition: MemoryStore() for partition in range(PARTITIONS)}
     restored, _ = log.restore(stores, state_format=second)
     log.append(*commits(5, random.Random(seed)), stores={p: (stores[p], restored[p]) for p in stores})
     with pytest.raises(
-        StateTooNew, match=r"changelog.*\[\d\] holds state of format 2, this program knows formats up to 1"
+        StateTooNew,
+        match=rf"changelog.*\[\d\] holds state of format {NEXT}, this program knows formats up to {NEXT - 1}",
     ):
         log.restore({partition: MemoryStore() for partition in range(PARTITIONS)})
     with on_disk(tmp_path) as disk, pytest.raises(StateTooNew):

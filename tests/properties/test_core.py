@@ -13,15 +13,17 @@ from streams.core.sessions import Session, insert, sessions_of
 from streams.core.shelf import Shelf
 from streams.core.shelf import read as read_sessions
 from streams.core.timers import PREFIX as TIMERS
+from streams.core.vocabulary import EVENTS, ORDERED
 from tests.unit.core.records import MINUTE_MS, FakeRecord, OneTask, added, bought, touchpoint
 
+VIEW = EVENTS.index("page")
 GAPS_MS = (30 * MINUTE_MS,) * 15
 PEOPLE = ({"anonymous_id": "x"}, {"anonymous_id": "y"}, {"user_id": "7"}, {"user_id": "7", "anonymous_id": "x"},
           {"email": "a@b.c", "anonymous_id": "y"}, {"email": "a@b.c", "user_id": "7"})  # fmt: skip
 
 entries: st.SearchStrategy[Row] = st.tuples(
     st.integers(0, 500), st.integers(0, 2**62 - 1), st.integers(0, 9), st.integers(0, 14),
-    st.integers(0, 1), st.integers(-(2**40), 2**40),
+    st.integers(0, 255), st.integers(-(2**40), 2**40),
 )  # fmt: skip
 
 
@@ -100,7 +102,7 @@ def test_a_journal_holds_what_was_entered(found: list[Row]) -> None:
 @given(st.lists(entries, max_size=40, unique_by=lambda entry: entry[1]))
 def test_sessions_partition_the_touchpoints(found: list[Row]) -> None:
     """Every touchpoint is in exactly one session, and sessions do not touch."""
-    sessions = sessions_of(sorted(found), GAPS_MS)
+    sessions = sessions_of(sorted(found), GAPS_MS, {})
     assert sum(session.touchpoints for session in sessions) == len(found)
     for before, after in pairwise(sessions):
         assert before.cover_ms < after.started_ms
@@ -114,14 +116,23 @@ def test_sessions_partition_the_touchpoints(found: list[Row]) -> None:
 def test_a_touchpoint_put_in_between_gives_what_all_of_them_give(
     moments: list[tuple[int, int]], data: st.DataObject, gaps_ms: tuple[int, int, int]
 ) -> None:
-    """Where one session can be changed in place, it becomes what the whole journal says."""
-    found: list[Row] = [(at_ms, n, 0, channel, n % 2, n) for n, (at_ms, channel) in enumerate(moments)]
+    """Where one session can be changed in place, it becomes what the whole journal says.
+
+    Every other touchpoint is an order, in one of two currencies, every fourth a view.
+    """
+    found: list[Row] = [
+        (at_ms, n, 0, channel, (0, ORDERED, VIEW, ORDERED)[n % 4], n * (n % 2))
+        for n, (at_ms, channel) in enumerate(moments)
+    ]
+    currencies = {n: ("", "EUR")[n // 4 % 2] for n in range(len(moments))}
     late = data.draw(st.sampled_from(sorted(found)[:-1]))
-    sessions = sessions_of(sorted(entry for entry in found if entry != late), gaps_ms)
+    sessions = sessions_of(sorted(entry for entry in found if entry != late), gaps_ms, currencies)
     at_ms, digest, _, channel, kind, revenue = late
-    changed = insert(sessions, at_ms, digest, channel, kind, revenue, gaps_ms[channel])
+    currency = currencies[digest] if kind == ORDERED else ""
+    changed = insert(sessions, at_ms, digest, channel, kind, revenue, currency, gaps_ms[channel])
     if changed is not None:
-        assert [s.row() for s in sessions] == [s.row() for s in sessions_of(sorted(found), gaps_ms)]
+        whole = sessions_of(sorted(found), gaps_ms, currencies)
+        assert [s.row() for s in sessions] == [s.row() for s in whole]
         assert changed in sessions
 
 
@@ -161,7 +172,7 @@ def test_a_shelf_gives_back_the_sessions_it_was_given(lengths: list[int], data: 
     """However sessions come, change and are forgotten, what is stored is what there is, and the rest is deleted."""
     shelf, sessions, store = Shelf(), [], dict[bytes, bytes]()
     for number, length in enumerate(lengths):
-        sessions.append(Session(number, number, number, number, length, b"\0", 0, 0, False))
+        sessions.append(Session(number, number, number, number, length, b"\0", 0, 0, False, 0, ()))
         changed = data.draw(st.sampled_from(sessions))
         changed.touchpoints += 1
         if data.draw(st.booleans()) and len(sessions) > 1:

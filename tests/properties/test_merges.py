@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from streams.core.actions import CANCELLED
 from streams.core.actor import Actor, Profile
 from streams.core.actors import load, whole
-from streams.core.carts import ADDED, ORDERED, REMOVED, UPDATED
+from streams.core.carts import ADDED, COMMERCE_OF, ORDERED, REMOVED, UPDATED
+from streams.core.courses import course_of
 from streams.core.profile import Profiles
 from streams.core.rules import HOUR_MS, Rules
-from streams.core.shapes import NEVER, Action, CartEntry, Item
+from streams.core.shapes import NEVER, Action, CampaignEntry, CartEntry, Item
 from streams.core.touchpoint import Touchpoint
+from streams.core.vocabulary import EVENTS, Vocabulary
 from tests.unit.core.records import MINUTE_MS, START_MS
 
 RULES = Rules()
@@ -47,10 +49,19 @@ def touchpoint(
     digest, cart = number * 0x9E3779B97F4A7C15 % 2**61, None
     if kind is not None:
         items = () if kind == ORDERED else (Item(f"p{product}", "", "", 1, 10_000_000),)
-        cart = CartEntry(at_ms, digest, f"m{number}", kind, None, items, 7 * number, "EUR", at_ms)
+        currency = ("EUR", None)[number % 2]
+        cart = CartEntry(at_ms, digest, f"m{number}", kind, None, items, 7 * number, currency, at_ms)
+    said = (f"source {number}", None, None, None, None)
+    campaign = CampaignEntry(at_ms, digest, said) if number % 3 == 0 else None
     return Touchpoint(
-        f"m{number}", digest, channel, at_ms, arrival_ms or at_ms, is_late, False, (), cart, b""
+        f"m{number}", digest, channel, _EVENTS[kind], at_ms, arrival_ms or at_ms, is_late, False, (), cart,
+        campaign, b"",
     )  # fmt: skip
+
+
+_EVENTS = {None: EVENTS.index("page")} | {
+    kind: EVENTS.index(name) for name, kind in COMMERCE_OF.items()
+}  # fmt: skip
 
 
 class People:
@@ -109,11 +120,16 @@ class People:
         """What follows from what a person has done."""
         profile = _profile(actor)
         rows = actor.journal.rows()
+        courses = [
+            course_of(session, sorted(rows), actor.campaigns, Vocabulary()) for session in profile.sessions
+        ]
         return {
             "journal": sorted((at, digest, profile.members[m], *rest) for at, digest, m, *rest in rows),
             "found": all(row[1] in actor.journal for row in rows),
-            "sessions": [session.row()[:-1] for session in profile.sessions],
+            "sessions": [msgspec.structs.replace(s.row(), is_final=False) for s in profile.sessions],
+            "courses": [(c.path, c.events, c.first_campaign, c.last_campaign) for c in courses],
             "cart entries": actor.carts,
+            "campaigns": actor.campaigns,
             "carts": [episode.row() for episode in profile.episodes],
             "actions": {action.action_id: _standing(action) for action in profile.actions},
         }

@@ -79,5 +79,12 @@ def new_changelog_id() -> bytes:
     return uuid.uuid4().bytes
 
 
-STATE_FORMAT = StateFormat(1, migrations={})
-"""To change what values look like: raise the version and say here how the values of the one before are turned."""
+def _as_it_is(key: bytes, value: bytes) -> bytes | None:
+    return value
+
+
+STATE_FORMAT = StateFormat(2, migrations={1: _as_it_is})
+"""To change what values look like: raise the version and say here how the values of the one before are turned.
+
+Format 2: a session's row is longer. Rows of format 1 are read as they are; programs of before cannot read those of now.
+"""
