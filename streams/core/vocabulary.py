@@ -63,7 +63,9 @@ class Vocabulary:
     def __init__(self, further: Sequence[str] = ()) -> None:
         self._names = dict(enumerate(EVENTS))
         self._names.update(enumerate(further, FIRST_FURTHER))
-        self._codes = {name: code for code, name in sorted(self._names.items(), reverse=True)}
+        self._codes = {
+            name: code for code, name in sorted(self._names.items(), reverse=True) if code != OTHER
+        }
 
     def code_of(self, event: str, call: str) -> int:
         """What an event of this name was, by a call of Segment's (`track`, `page`, …).

@@ -123,17 +123,25 @@ def _compare_sessions(found: Differences, expected: Answer, landed: Landed) -> N
     for key, members in actual.items():
         if key not in rows:
             found.note("missing", f"record of session {key[1]} of {_some(members)}")
-        elif members in right and said_of(rows[key]) != expected_of(right[members]):
+        elif members in right and said_of(rows[key]) != expected_of(right[members], rows[key].is_final):
             found.note("wrong", f"session of {_some(members)}: {rows[key]} for {right[members]}")
 
 
 def said_of(row: LandedSession) -> tuple[Hashable, ...]:
     """What a record says of its session."""
-    return row.started_ms, row.ended_ms, row.touchpoints, row.channels, row.orders, row.revenue_micros
+    return (
+        *(row.started_ms, row.ended_ms, row.touchpoints, row.channels, row.orders, row.revenue_micros),
+        *(row.revenue, row.is_bounce, row.is_engaged),
+        *(row.path, row.is_path_cut, row.events, row.first_campaign, row.last_campaign),
+    )
 
 
-def expected_of(session: Session) -> tuple[Hashable, ...]:
-    """The same of the right one."""
+def expected_of(session: Session, is_final: bool) -> tuple[Hashable, ...]:
+    """The same of the right one: what happened in it, only once it is final."""
+    course = (
+        *(session.path, session.is_path_cut, session.events),
+        *(session.first_campaign, session.last_campaign),
+    )
     return (
         session.started_ms,
         session.ended_ms,
@@ -141,6 +149,10 @@ def expected_of(session: Session) -> tuple[Hashable, ...]:
         session.channels,
         session.orders,
         session.revenue_micros,
+        session.revenue,
+        session.is_bounce,
+        session.is_engaged,
+        *(course if is_final else ((), False, (), None, None)),
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tests.oracle.touchpoints import Campaign
+
 Query = Callable[[str], Sequence[tuple[Any, ...]]]
 
 
@@ -19,7 +21,7 @@ class LandedTouchpoint(NamedTuple):
 
 
 class LandedSession(NamedTuple):
-    """The latest revision of a session that stands."""
+    """The latest revision of a session that stands; `revenue` and `events` as pairs, sorted."""
 
     session: str
     profile: str
@@ -30,6 +32,14 @@ class LandedSession(NamedTuple):
     orders: int
     revenue_micros: int
     is_final: bool = True
+    revenue: tuple[tuple[str, int], ...] = ()
+    is_bounce: bool = False
+    is_engaged: bool = False
+    path: tuple[str, ...] = ()
+    is_path_cut: bool = False
+    events: tuple[tuple[str, int], ...] = ()
+    first_campaign: Campaign | None = None
+    last_campaign: Campaign | None = None
 
 
 class LandedCart(NamedTuple):
@@ -90,7 +100,11 @@ TOUCHPOINTS = (
 )
 SESSIONS = """
 SELECT toString(session_id), toString(profile_id), toUnixTimestamp64Milli(started_at),
-       toUnixTimestamp64Milli(ended_at), touchpoints, channels, orders, revenue_micros, is_final
+       toUnixTimestamp64Milli(ended_at), touchpoints, channels, orders, revenue_micros, is_final,
+       arraySort(CAST(revenue, 'Array(Tuple(String, Int64))')), is_bounce, is_engaged, path, is_path_cut,
+       arraySort(CAST(events, 'Array(Tuple(String, Int64))')),
+       array(first_campaign.1, first_campaign.2, first_campaign.3, first_campaign.4, first_campaign.5),
+       array(last_campaign.1, last_campaign.2, last_campaign.3, last_campaign.4, last_campaign.5)
 FROM current_sessions"""
 CARTS = """
 SELECT toString(profile_id), toUnixTimestamp64Milli(opened_at), toString(status), settled_by
@@ -109,11 +123,31 @@ def read_landed(query: Query) -> Landed:
     """Everything that is compared, through `query(sql) -> rows` on the database `throughline`."""
     return Landed(
         touchpoints=[LandedTouchpoint(m, p, s or None, bool(late)) for m, p, s, late in query(TOUCHPOINTS)],
-        sessions=[
-            LandedSession(s, p, started, ended, count, tuple(channels), orders, revenue, bool(final))
-            for s, p, started, ended, count, channels, orders, revenue, final in query(SESSIONS)
-        ],
+        sessions=[_session(*row) for row in query(SESSIONS)],
         carts=[LandedCart(p, opened, status, by or None) for p, opened, status, by in query(CARTS)],
         actions=[LandedAction(*row) for row in query(ACTIONS)],
         emissions=[Emission(*row) for row in query(EMISSIONS)],
     )
+
+
+def _session(*row: Any) -> LandedSession:
+    *plain, revenue, is_bounce, is_engaged, path, is_path_cut, events, first, last = row
+    session, profile, started_ms, ended_ms, touchpoints, channels, orders, revenue_micros, is_final = plain
+    return LandedSession(
+        *(session, profile, started_ms, ended_ms, touchpoints, tuple(channels), orders, revenue_micros),
+        is_final=bool(is_final),
+        revenue=tuple(map(tuple, revenue)),
+        is_bounce=bool(is_bounce),
+        is_engaged=bool(is_engaged),
+        path=tuple(path),
+        is_path_cut=bool(is_path_cut),
+        events=tuple(map(tuple, events)),
+        first_campaign=_campaign(first),
+        last_campaign=_campaign(last),
+    )
+
+
+def _campaign(parts: Sequence[str | None]) -> Campaign | None:
+    """A tuple of the warehouse is never NULL: one of NULLs is none."""
+    source, medium, name, term, content = parts
+    return (source, medium, name, term, content) if any(parts) else None

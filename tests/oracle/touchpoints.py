@@ -11,6 +11,9 @@ import xxhash
 from tests.oracle.rules import DEFAULT, Rules
 from tests.oracle.values import usable_value
 
+Campaign = tuple[str | None, str | None, str | None, str | None, str | None]
+"""Source, medium, name, term, content."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -37,6 +40,8 @@ class Touchpoint:
     order_id: str | None = None
     revenue_micros: int | None = None
     currency: str | None = None
+    type: str = "track"
+    campaign: Campaign | None = None
 
 
 def from_record(record: Mapping[str, Any], arrival_ms: int) -> Touchpoint:
@@ -54,7 +59,16 @@ def from_record(record: Mapping[str, Any], arrival_ms: int) -> Touchpoint:
         order_id=record.get("order_id"),
         revenue_micros=record.get("revenue_micros"),
         currency=record.get("currency"),
+        type=record.get("type", "track"),
+        campaign=campaign_from(record.get("campaign")),
     )
+
+
+def campaign_from(said: Mapping[str, str | None] | None) -> Campaign | None:
+    """A campaign as decoded from a record."""
+    if said is None:
+        return None
+    return said["source"], said["medium"], said["name"], said["term"], said["content"]
 
 
 def items_of(lines: Sequence[Mapping[str, Any]]) -> list[Item]:

@@ -27,6 +27,30 @@ EVENTS = (
     "Cart Viewed",
     "Email Opened",
 )
+LOOKING = frozenset({"Product Viewed", "Checkout Started", "Cart Viewed", "Email Opened"})
+"""Of EVENTS those that touch no cart."""
+CALLS = (
+    *(("page", ""),) * 3,
+    *(("page", "Home"), ("page", "Product Viewed"), ("screen", ""), ("identify", ""), ("track", "")),
+    *(
+        ("track", "Fitting Room Booked"),
+        ("track", "x"),
+        ("track", "page"),
+        ("group", "x"),
+        ("alias", "other"),
+    ),
+)
+"""Segment's calls, with the event they name."""
+CAMPAIGNS = (
+    ("mail", "email", "spring", None, None),
+    ("search", "cpc", "shoes", "red shoes", "b"),
+    ("search", None, None, None, None),
+    (None, None, None, None, "only content"),
+    ("", None, "summer", "", None),
+    (None, None, None, None, None),
+    ("", "", "", "", ""),
+    ("s" * 300, None, "é" * 256, None, None),
+)
 POOL = ("user_id", "loyalty_id", "email", "phone", "device_id", "device_id", "anonymous_id", "anonymous_id")
 BLOCKED = ("null", "0", "", "Guest", "00000000-0000-0000-0000-000000000000", " n/a ", "\ufeffNULL")
 TAIL_MS = 73 * HOUR_MS
@@ -84,8 +108,31 @@ def world(seed: int) -> World:
         clocks_ms[who] += _gap_ms(rng)
         originals.append(_touchpoint(rng, f"m{n}", clocks_ms[who], identifiers=people[who], rules=rules))
     copies = [_copy(rng, rng.choice(originals)) for _ in range(rng.choice([0, 0, 1, 1 + size // 5]))]
-    fed = _with_payments(seed, sorted([*originals, *copies], key=lambda t: t.arrival_ms))
-    return World(seed, tuple(fed), _ticks_ms(rng, fed), rules, _acts(seed, fed))
+    fed = sorted([*originals, *copies], key=lambda t: t.arrival_ms)
+    acts, ticks_ms = _acts(seed, fed), _ticks_ms(rng, fed)
+    told, events = _told(seed, _with_payments(seed, fed))
+    return World(seed, told, ticks_ms, replace(rules, events=events), acts)
+
+
+def _told(seed: int, fed: Sequence[Touchpoint]) -> tuple[tuple[Touchpoint, ...], tuple[str, ...]]:
+    """What touchpoints say of where people came from and what they did, copies the same; and the events added to ours.
+
+    Who looked at something may have made a call of another kind, with a name, a strange one or none; what was paid was
+    paid in two currencies or in none; and in two worlds of three every third touchpoint has a campaign.
+    """
+    rng = Random(f"told {seed}")
+    share = rng.choice([0.0, 0.3, 0.3])
+    changes: dict[str, dict[str, Any]] = {}
+    for point in sorted(fed, key=lambda t: t.message_id):
+        if point.message_id in changes:
+            continue
+        said: dict[str, Any] = {"currency": rng.choice([None, "", "EUR", "EUR", "USD", "no currency at all"])}
+        if point.event in LOOKING and rng.random() < 0.5:
+            said["type"], said["event"] = rng.choice(CALLS)
+        if rng.random() < share:
+            said["campaign"] = rng.choice(CAMPAIGNS)
+        changes[point.message_id] = said
+    return tuple(replace(t, **changes[t.message_id]) for t in fed), rng.choice([(), ("Fitting Room Booked",)])
 
 
 def _with_payments(seed: int, fed: Sequence[Touchpoint]) -> list[Touchpoint]:

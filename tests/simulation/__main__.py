@@ -104,7 +104,8 @@ def line(point: Touchpoint) -> str:
     """One touchpoint."""
     items = " ".join(f"{item.quantity}{item.product_id}@{item.price_micros}" for item in point.items)
     times = f"at {minutes(point.occurred_ms)} received {minutes(point.received_ms)} arrived {minutes(point.arrival_ms)}"
-    return f"{point.message_id} {point.event} [{items}] {point.channel} {times} {dict(point.identifiers)}"
+    what = f"{point.type} {point.event} [{items}] {point.currency} {point.campaign}"
+    return f"{point.message_id} {what} {point.channel} {times} {dict(point.identifiers)}"
 
 
 def minutes(at_ms: int) -> str:

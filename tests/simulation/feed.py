@@ -11,7 +11,7 @@ from streams.core.identifier import murmur2
 from streams.core.step import INPUTS
 from tests.oracle.acts import Act
 from tests.oracle.rules import RANKS
-from tests.oracle.touchpoints import Touchpoint
+from tests.oracle.touchpoints import Campaign, Touchpoint
 from tests.oracle.worlds import Tick
 from tests.simulation.log import Log
 
@@ -87,7 +87,7 @@ def envelope_of(touchpoint: Touchpoint) -> dict[str, Any]:
     """The envelope's fields."""
     return {
         "message_id": touchpoint.message_id,
-        "type": "track",
+        "type": touchpoint.type,
         "event": touchpoint.event,
         "channel": touchpoint.channel,
         "occurred_at": touchpoint.occurred_ms,
@@ -101,4 +101,11 @@ def envelope_of(touchpoint: Touchpoint) -> dict[str, Any]:
         ],
         "revenue_micros": touchpoint.revenue_micros,
         "currency": touchpoint.currency,
+        "campaign": campaign_fields(touchpoint.campaign),
     }
+
+
+def campaign_fields(campaign: Campaign | None) -> dict[str, str | None] | None:
+    """The record's fields."""
+    names = ("source", "medium", "name", "term", "content")
+    return None if campaign is None else dict(zip(names, campaign, strict=True))

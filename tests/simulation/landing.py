@@ -19,6 +19,7 @@ from tests.oracle.landed import (
     LandedSession,
     LandedTouchpoint,
 )
+from tests.oracle.touchpoints import campaign_from
 
 Rows = list[dict[str, Any]]
 PLACING = frozenset({"created", "stitched", "merged", "named", "released", "split"})
@@ -113,6 +114,14 @@ def _session(row: dict[str, Any], profiles: dict[str, str]) -> LandedSession:
         orders=row["orders"],
         revenue_micros=row["revenue_micros"],
         is_final=row["is_final"],
+        revenue=tuple(sorted(row["revenue"].items())),
+        is_bounce=row["is_bounce"],
+        is_engaged=row["is_engaged"],
+        path=tuple(row["path"]),
+        is_path_cut=row["is_path_cut"],
+        events=tuple(sorted(row["events"].items())),
+        first_campaign=campaign_from(row["first_campaign"]),
+        last_campaign=campaign_from(row["last_campaign"]),
     )
 
 

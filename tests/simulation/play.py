@@ -173,6 +173,7 @@ def core_rules(rules: OracleRules) -> Rules:
         blocked=rules.blocked,
         gap_ms=rules.gap_ms,
         gaps_ms=rules.gaps_ms,
+        events=rules.events,
         abandon_after_ms=rules.abandon_after_ms,
         recovery_ms=rules.recovery_ms,
         reminders_ms=rules.reminders_ms,
