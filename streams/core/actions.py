@@ -78,8 +78,12 @@ def decide(episode: Episode, number: int, step: StepRow, clock_ms: int, rules: R
     could_ms = max(due_ms + rules.timer_lateness_ms, episode.arrived_ms) if rules.is_replay else clock_ms
     is_over = not is_open(episode) and episode.ended_ms <= could_ms
     is_historical = is_over or could_ms - due_ms > rules.max_action_age_ms
-    name = f"{ABANDONED_CART}/{number}" if number != FAILURE else f"{PAYMENT_FAILED}/1"
-    action_id = content_uuid(_NAMESPACE, f"{episode_id_of(episode)}/{name}".encode())
+    if number == FAILURE:
+        # Who opened the cart may not have been heard of yet.
+        name = f"{step[2]}/{PAYMENT_FAILED}/1"
+    else:
+        name = f"{episode_id_of(episode)}/{ABANDONED_CART}/{number}"
+    action_id = content_uuid(_NAMESPACE, name.encode())
     action = Action(
         action_id, episode.opened_ms, episode.digest, clock_ms, is_historical, DUE, 0, 0, "", "", None, (), None,
         step=number,

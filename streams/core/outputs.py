@@ -22,14 +22,15 @@ from streams.core.actions import CANCELLED, DUE, PAYMENT_FAILED, RECOVERED
 from streams.core.actor import Actor
 from streams.core.belongings import Belonging
 from streams.core.carts import EMPTIED, OPEN, PURCHASED, Episode, episode_id_of, value_micros
+from streams.core.changed import Changed
 from streams.core.courses import Course
-from streams.core.profile import RETRACTED, Changed
 from streams.core.rules import Rules
 from streams.core.sessions import Session, is_engaged, session_id_of
 from streams.core.shapes import Action, Item
 
 Output = tuple[bytes, bytes]
 ABANDONED: Final = "abandoned"
+RETRACTED: Final = "retracted"
 _NAMES: Final[dict[bytes, bytes]] = {}
 _NO_COURSE: Final = Course([], False, {}, None, None)
 _WHY: Final = {

@@ -5,70 +5,43 @@ Owns the order of these effects on one actor; must not know tasks, messages or r
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final
 
 from streams.core import claims, entries
-from streams.core.actions import FAILURE, decide, failures, gives_up, review, undecided
 from streams.core.actor import Actor, Profile
-from streams.core.carts import (
-    EXPIRED,
-    OPEN,
-    Episode,
-    advance,
-    episode_id_of,
-    episodes_of,
-    holds,
-    is_moved_by,
-    is_open,
-    touched_ms,
-)
-from streams.core.courses import Course, course_of
+from streams.core.carts import OPEN, Episode, is_moved_by, is_open
+from streams.core.changed import Changed
+from streams.core.courses import course_of
 from streams.core.decided import epoch_of, joined
 from streams.core.journal import Row
 from streams.core.links import LinkRow, links_of
 from streams.core.rules import LATE_MS, Rules
 from streams.core.sessions import Session, extend, insert, reconcile, session_id_of, sessions_of
-from streams.core.shapes import NEVER, NO_TIMER, Action, CartEntry, StepRow
+from streams.core.shapes import NEVER
+from streams.core.shopping import Shopping
 from streams.core.touchpoint import Touchpoint
 from streams.core.vocabulary import ORDERED, Vocabulary
-
-RETRACTED: Final = "retracted"
-
-Place = tuple[int, int]
-"""Of a touchpoint among those of its profile: when it occurred and its digest. An episode has that of its first one."""
-
-
-@dataclass(slots=True)
-class Changed:
-    """What a batch has changed, by id or place: (owner, state).
-
-    Of what is retracted also the id it went into, and the owner's revision then: somebody else may have it next.
-    `courses` has those of sessions that are final: what is remembered of these may be gone by the end.
-    """
-
-    sessions: dict[str, tuple[Actor, Session]] = field(default_factory=dict)
-    gone_sessions: dict[str, tuple[Actor, Session, str | None, int]] = field(default_factory=dict)
-    courses: dict[str, Course] = field(default_factory=dict)
-    carts: dict[Place, tuple[Actor, Episode]] = field(default_factory=dict)
-    gone_carts: dict[Place, tuple[Actor, Episode, str | None, int]] = field(default_factory=dict)
-    actions: dict[str, tuple[Actor, Action]] = field(default_factory=dict)
 
 
 class Profiles:
     """The rules bound to where changes are noted."""
 
-    __slots__ = ("_gaps_ms", "_lateness_ms", "_rules", "_vocabulary", "changed", "now_ms", "unsettled")
+    __slots__ = ("_gaps_ms", "_rules", "_shopping", "_vocabulary", "changed", "now_ms", "unsettled")
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._gaps_ms = rules.gap_of()
-        self._lateness_ms = rules.timer_lateness_ms
+        self._shopping = Shopping(rules)
         self._vocabulary = Vocabulary(rules.events)
         self.changed = Changed()
         self.now_ms = 0
         """The moment of the batch on the arrival axis, epoch ms."""
         self.unsettled: list[Actor] = []
+
+    def begin(self, now_ms: int) -> None:
+        """Nothing has changed in this batch yet."""
+        self.changed, self.now_ms = Changed(), now_ms
+        self.unsettled.clear()
+        self._shopping.begin(self.changed, now_ms)
 
     def pass_by(self, profile: Profile, touchpoint: Touchpoint) -> None:
         """Note that a touchpoint came which changes no session and no cart: late, or of somebody who has too many."""
@@ -106,7 +79,7 @@ class Profiles:
             session = extend(profile.sessions, at_ms, digest, channel, kind, revenue, currency, gap_ms)
             self.changed.sessions[session_id_of(session)] = (actor, session)
             if cart is not None or (profile.episodes and profile.episodes[-1].outcome == OPEN):
-                self._advance(actor, profile, at_ms, cart)
+                self._shopping.advance(actor, profile, at_ms, cart)
             return session
         # Before the last one: most change one session and no cart, the others need the whole journal.
         gap_ms = self._gaps_ms[channel]
@@ -160,11 +133,8 @@ class Profiles:
         for session in theirs.sessions:
             session.owner = b""
         sessions = {(s.started_ms, s.digest): s for s in (*theirs.sessions, *mine.sessions)}
-        episodes = _by_place(theirs.episodes) | _by_place(mine.episodes)
-        self._rebuild(actor, sessions.values(), episodes.values())
-        for episode in mine.episodes:
-            if is_open(episode):
-                self.changed.carts[_place(episode)] = (actor, episode)
+        self._rebuild(actor, sessions.values(), (*theirs.episodes, *mine.episodes))
+        self._shopping.say(actor, [episode for episode in mine.episodes if is_open(episode)], ())
 
     def split(self, actor: Actor, leaving: list[int], links: list[LinkRow]) -> Actor:
         """Take members off a settled profile, with the touchpoints that came through them: a profile of the first one.
@@ -220,10 +190,7 @@ class Profiles:
         for session in profile.sessions:
             session.owner = b""
         self._say_sessions(actor, profile.sessions)
-        for episode in profile.episodes:
-            self.changed.carts[_place(episode)] = (actor, episode)
-        for action in profile.actions:
-            self.changed.actions[action.action_id] = (actor, action)
+        self._shopping.say(actor, profile.episodes, profile.actions)
 
     def hold(self, profile: Profile) -> None:
         """Note that a merge of the profile is under way."""
@@ -235,31 +202,20 @@ class Profiles:
             return max(clock_ms, profile.merged_ms) + 1
         if clock_ms < profile.arrived_ms:
             return profile.arrived_ms
-        if self._rules.is_replay or not self._due(profile, clock_ms):
+        if self._rules.is_replay or not self._shopping.due(profile, clock_ms):
             return None
         if profile.found_ms == NEVER:
             profile.found_ms = now_ms
         return profile.found_ms if clock_ms < profile.found_ms else None
 
-    def _due(self, profile: Profile, clock_ms: int) -> list[tuple[Episode, int, StepRow]]:
-        """Steps of carts to decide on."""
-        if not profile.episodes:
-            return []
-        waiting = undecided(profile.episodes, profile.actions, self._rules)
-        return [waits for waits in waiting if waits[2][0] + self._lateness_ms <= clock_ms]
-
     def next_timer(self, profile: Profile) -> int:
         """When the timer clock next has something to do here, NO_TIMER if never."""
-        due_ms = NO_TIMER
+        due_ms = self._shopping.next_timer(profile)
         for session in profile.sessions:
             if not session.is_final and session.cover_ms < due_ms:
                 due_ms = session.cover_ms + 1
         if profile.sessions:
             due_ms = min(due_ms, self._forget_session_ms(profile))
-        if profile.episodes:
-            for _, _, step in undecided(profile.episodes, profile.actions, self._rules):
-                due_ms = min(due_ms, step[0] + self._lateness_ms)
-            due_ms = min(due_ms, self._forget_cart_ms(profile.episodes[0]))
         if profile.late:
             due_ms = min(due_ms, min(profile.late.values()) + LATE_MS + 1)
         return due_ms
@@ -274,8 +230,7 @@ class Profiles:
             session.is_final = True
         self._say_sessions(actor, closed)
         profile.found_ms = NEVER
-        for episode, number, step in self._due(profile, clock_ms):
-            self._decide(actor, episode, decide(episode, number, step, clock_ms, self._rules))
+        self._shopping.fire(actor, profile, clock_ms)
         self._forget(actor, clock_ms)
 
     def _say_sessions(self, actor: Actor, sessions: Sequence[Session]) -> None:
@@ -291,31 +246,7 @@ class Profiles:
                     session, in_order, actor.campaigns, self._vocabulary
                 )
 
-    def _decide(self, actor: Actor, episode: Episode, action: Action) -> None:
-        _profile(actor).actions.append(action)
-        episode.is_given_up = episode.is_given_up or gives_up(action)
-        self.changed.actions[action.action_id] = (actor, action)
-        self.changed.carts[_place(episode)] = (actor, episode)
-
-    def _advance(self, actor: Actor, profile: Profile, at_ms: int, cart: CartEntry | None) -> None:
-        episodes = profile.episodes
-        if advance(episodes, at_ms, cart, self._rules):
-            for episode in episodes[-2:]:
-                if episode is not episodes[-1] and episode.outcome != EXPIRED:
-                    continue
-                self.changed.carts[_place(episode)] = (actor, episode)
-        if profile.actions:
-            self._review(actor)
-        self._say_failures(actor)
-
-    def _say_failures(self, actor: Actor) -> None:
-        """Decide on payments that have failed: at once, since silence is no part of it."""
-        profile = _profile(actor)
-        for episode, failed in failures(profile.episodes, profile.actions):
-            at_ms = max(self.now_ms, episode.failed_arrived_ms)
-            self._decide(actor, episode, decide(episode, FAILURE, failed, at_ms, self._rules))
-
-    def _rebuild(self, actor: Actor, sessions: Iterable[Session], episodes: Iterable[Episode]) -> None:
+    def _rebuild(self, actor: Actor, sessions: Iterable[Session], episodes: Sequence[Episode]) -> None:
         """Work out sessions and carts from the whole journal again and note what differs from before."""
         profile = _profile(actor)
         in_order = actor.journal.in_order()
@@ -328,56 +259,21 @@ class Profiles:
         for session, into in gone:
             self.changed.sessions.pop(session_id_of(session), None)
             self.changed.gone_sessions[session_id_of(session)] = (actor, session, into, profile.revision)
-        self._rebuild_carts(actor, _by_place(episodes), in_order)
-
-    def _rebuild_carts(self, actor: Actor, before: dict[Place, Episode], in_order: list[Row]) -> None:
-        profile = _profile(actor)
-        if not actor.carts and not before:
-            return
-        profile.episodes = episodes_of(in_order, actor.carts, self._rules)
-        for episode in profile.episodes:
-            known = before.pop(_place(episode), None)
-            episode.is_given_up = known is not None and known.is_given_up
-            if known is None or known.row() != episode.row():
-                self.changed.gone_carts.pop(_place(episode), None)
-                self.changed.carts[_place(episode)] = (actor, episode)
-        for place, episode in before.items():
-            opened_ms, digest = place
-            holder = next((episode_id_of(e) for e in profile.episodes if holds(e, opened_ms, digest)), None)
-            self.changed.carts.pop(place, None)
-            self.changed.gone_carts[place] = (actor, episode, holder, profile.revision)
-        self._review(actor)
-        self._say_failures(actor)
-
-    def _review(self, actor: Actor) -> None:
-        """Bring actions, and what they say of carts, to how everything stands now."""
-        profile = _profile(actor)
-        for action in review(profile.actions, profile.episodes, self._rules):
-            self.changed.actions[action.action_id] = (actor, action)
-        due = [action for action in profile.actions if gives_up(action)]
-        for episode in profile.episodes:
-            is_given_up = any(holds(episode, action.anchor_ms, action.anchor_digest) for action in due)
-            if is_given_up != episode.is_given_up:
-                episode.is_given_up = is_given_up
-                self.changed.carts[_place(episode)] = (actor, episode)
+        self._shopping.rebuild(actor, profile, episodes, in_order)
 
     def _forget_session_ms(self, profile: Profile) -> int:
         """When the oldest session can go: not before the oldest cart that began in it."""
         session = profile.sessions[0]
         due_ms = session.cover_ms + LATE_MS + 1
         if profile.episodes and profile.episodes[0].opened_ms <= session.ended_ms:
-            return max(due_ms, self._forget_cart_ms(profile.episodes[0]))
+            return max(due_ms, self._shopping.forget_ms(profile))
         return due_ms
-
-    def _forget_cart_ms(self, episode: Episode) -> int:
-        return max(touched_ms(episode), episode.ended_ms) + self._rules.recovery_ms + LATE_MS + 1
 
     def _forget(self, actor: Actor, clock_ms: int) -> None:
         """Drop what no record can change any more: one that is not late cannot reach back so far."""
         profile = _profile(actor)
         profile.late = {digest: at for digest, at in profile.late.items() if at + LATE_MS >= clock_ms}
-        while profile.episodes and self._forget_cart_ms(profile.episodes[0]) <= clock_ms:
-            _forget_cart(actor, profile.episodes.pop(0))
+        self._shopping.forget(actor, profile, clock_ms)
         cutoff_ms = None
         while profile.sessions and self._forget_session_ms(profile) <= clock_ms:
             cutoff_ms = profile.sessions.pop(0).ended_ms + 1
@@ -385,23 +281,6 @@ class Profiles:
         if cutoff_ms is not None:
             actor.journal.drop_before(cutoff_ms)
             entries.forget_before(actor, cutoff_ms)
-
-
-def _forget_cart(actor: Actor, episode: Episode) -> None:
-    """Drop an episode, its cart entries and its actions."""
-    entries.forget_cart(actor, None if is_open(episode) else (episode.ended_ms, episode.end_digest))
-    profile = _profile(actor)
-    profile.actions = [
-        action for action in profile.actions if not holds(episode, action.anchor_ms, action.anchor_digest)
-    ]
-
-
-def _place(episode: Episode) -> Place:
-    return episode.opened_ms, episode.digest
-
-
-def _by_place(episodes: Iterable[Episode]) -> dict[Place, Episode]:
-    return {_place(episode): episode for episode in episodes}
 
 
 def _profile(actor: Actor) -> Profile:

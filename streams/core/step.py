@@ -23,7 +23,7 @@ from streams.core.messages import Cause, Clock, Decree, Heed, Message, Reopen, T
 from streams.core.numbering import NUMBERS_KEY, Numbering
 from streams.core.outbox import Outbox
 from streams.core.outputs import Output, action_records, cart_records, identity_records, session_records
-from streams.core.profile import Changed, Profiles
+from streams.core.profile import Profiles
 from streams.core.rules import Rules
 from streams.core.stitching import Stitching
 from streams.core.timers import Timers
@@ -179,11 +179,9 @@ class Step:
         self._effects = Effects()
         self._stitching.begin()
         self._arrivals = Arrivals()
-        self._profiles.unsettled.clear()
         self._outbox.begin(self._effects)
-        self._profiles.changed = Changed()
         self._identity.belongings.clear()
-        self._profiles.now_ms = self._now(now_ms)
+        self._profiles.begin(self._now(now_ms))
         self._tell_clocks()
         self._deliver_local()
 

@@ -19,10 +19,11 @@ from schemas.codec import check_rest, owner_bytes, read_head, stitch
 from streams.core.actor import Actor, Profile
 from streams.core.actors import Change, write_parts
 from streams.core.belongings import Belonging
+from streams.core.changed import Changed
 from streams.core.identifier import Identifiers
 from streams.core.messages import Cause
 from streams.core.outputs import action_records, cart_records, identity_records, session_records
-from streams.core.profile import Changed, Profiles
+from streams.core.profile import Profiles
 from streams.core.sessions import session_id_of
 from streams.core.step import Effects, Step
 from streams.core.touchpoint import Reader, Touchpoint, stitched_ids
@@ -182,7 +183,7 @@ def _take(touchpoints: Sequence[Touchpoint], roots: Sequence[str]) -> Pass:
             (actors[root], t)
             for root, t in zip(roots[at:], touchpoints[at : at + BATCH_RECORDS], strict=False)
         ]
-        profiles.changed = Changed()
+        profiles.begin(profiles.now_ms)
         entered = []
         started_s = time.process_time()
         for actor, touchpoint in batch:
