@@ -1,7 +1,8 @@
 """Actions on abandoned carts and failed payments: when one is decided, and how it stands with all that is known now.
 
 Owns the decision and its standing (due, recovered, cancelled); must not know records, clocks' rounds or delivery.
-An action belongs to the episode that holds its anchor, the first touchpoint of the cart when it was decided.
+An action belongs to the episode that holds its anchor: the first touchpoint of the cart when it was decided, or the
+payment that failed.
 """
 
 from collections.abc import Sequence
@@ -78,14 +79,14 @@ def decide(episode: Episode, number: int, step: StepRow, clock_ms: int, rules: R
     could_ms = max(due_ms + rules.timer_lateness_ms, episode.arrived_ms) if rules.is_replay else clock_ms
     is_over = not is_open(episode) and episode.ended_ms <= could_ms
     is_historical = is_over or could_ms - due_ms > rules.max_action_age_ms
+    anchor_ms, digest = episode.opened_ms, episode.digest
+    name = f"{episode_id_of(episode)}/{ABANDONED_CART}/{number}"
     if number == FAILURE:
-        # Who opened the cart may not have been heard of yet.
-        name = f"{step[2]}/{PAYMENT_FAILED}/1"
-    else:
-        name = f"{episode_id_of(episode)}/{ABANDONED_CART}/{number}"
+        # What opened the cart may not have been heard of yet.
+        anchor_ms, digest, name = due_ms, episode.failed_digest, f"{step[2]}/{PAYMENT_FAILED}/1"
     action_id = content_uuid(_NAMESPACE, name.encode())
     action = Action(
-        action_id, episode.opened_ms, episode.digest, clock_ms, is_historical, DUE, 0, 0, "", "", None, (), None,
+        action_id, anchor_ms, digest, clock_ms, is_historical, DUE, 0, 0, "", "", None, (), None,
         step=number,
     )  # fmt: skip
     _follow(action, episode, step, rules.recovery_ms)

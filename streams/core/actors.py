@@ -168,11 +168,12 @@ def _fill(profile: Profile, head: Root) -> None:
     profile.episodes = [Episode(*row) for row in head.episodes]
     for episode, (quiet_ms, later) in zip(profile.episodes, head.reminded, strict=False):
         episode.quiet_ms, episode.later = quiet_ms, later
-    for episode, (paying_ms, failed, arrived_ms, currency, currencies) in zip(
+    for episode, (paying_ms, failed, digest, arrived_ms, currency, currencies) in zip(
         profile.episodes, head.paid, strict=False
     ):
         episode.paying_ms, episode.currencies = paying_ms, currencies
-        episode.failed, episode.failed_arrived_ms, episode.failed_currency = failed, arrived_ms, currency
+        episode.failed, episode.failed_digest = failed, digest
+        episode.failed_arrived_ms, episode.failed_currency = arrived_ms, currency
     profile.actions = head.actions
     profile.late, profile.proposal, profile.waiting = head.late, head.proposal, head.waiting
     profile.proposed_size = head.proposed_size

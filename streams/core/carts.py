@@ -48,14 +48,15 @@ class Episode:
     later touchpoint shows that the silence was long enough; `arrived_ms` is when the last of what filled it until then
     arrived; `is_given_up` while an action for it is due. Where there are reminders, `quiet_ms` is when the owner was
     seen last, and `later` what a later touchpoint has shown of each. `paying_ms` is when its owner first came to pay,
-    NO_TIMER if never; `failed` what lay in it at the first payment that failed, which arrived at `failed_arrived_ms`,
-    in `failed_currency`; `currencies` what its prices were in before, each with when that ended. Times in epoch ms.
+    NO_TIMER if never; `failed` what lay in it at the first payment that failed (`failed_digest`), which arrived at
+    `failed_arrived_ms`, in `failed_currency`; `currencies` what its prices were in before, each with when that ended.
+    Times in epoch ms.
     """
 
     __slots__ = (
         "arrived_ms", "cart_id", "currencies", "currency", "digest", "due_ms", "end_digest", "ended_by", "ended_ms",
-        "failed", "failed_arrived_ms", "failed_currency", "is_given_up", "items", "last_by", "later", "left",
-        "left_by", "opened_by", "opened_ms", "outcome", "paying_ms", "quiet_ms", "revenue_micros", "updated_ms",
+        "failed", "failed_arrived_ms", "failed_currency", "failed_digest", "is_given_up", "items", "last_by", "later",
+        "left", "left_by", "opened_by", "opened_ms", "outcome", "paying_ms", "quiet_ms", "revenue_micros", "updated_ms",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +84,7 @@ class Episode:
         self.later: tuple[StepRow, ...] = ()
         self.paying_ms = NO_TIMER
         self.failed: StepRow | None = None
+        self.failed_digest = 0
         self.failed_arrived_ms = 0
         self.failed_currency: str | None = None
         self.currencies: tuple[tuple[int, str], ...] = ()
@@ -160,8 +162,11 @@ def reminded_of(episodes: Sequence[Episode]) -> list[RemindedRow]:
 
 def paid_of(episodes: Sequence[Episode]) -> list[PaidRow]:
     """What is stored of payments and currencies of all of somebody's episodes, if any has something of it."""
-    rows = [(e.paying_ms, e.failed, e.failed_arrived_ms, e.failed_currency, e.currencies) for e in episodes]
-    return rows if any(row[0] != NO_TIMER or row[4] for row in rows) else []
+    rows = [
+        (e.paying_ms, e.failed, e.failed_digest, e.failed_arrived_ms, e.failed_currency, e.currencies)
+        for e in episodes
+    ]
+    return rows if any(row[0] != NO_TIMER or row[5] for row in rows) else []
 
 
 def currency_at(episode: Episode, at_ms: int) -> str | None:
@@ -312,7 +317,10 @@ def _note_payment(episode: Episode, cart: CartEntry) -> None:
     if cart.kind == PAYING or cart.kind == FAILED:
         episode.paying_ms = min(episode.paying_ms, cart.occurred_ms)
     if cart.kind == FAILED and episode.failed is None:
-        episode.failed = (cart.occurred_ms, episode.items, cart.message_id)
+        episode.failed, episode.failed_digest = (
+            (cart.occurred_ms, episode.items, cart.message_id),
+            cart.digest,
+        )
         episode.failed_arrived_ms, episode.failed_currency = cart.arrived_ms, episode.currency
 
 

@@ -81,9 +81,9 @@ RemindedRow = tuple[int, tuple[StepRow, ...]]
 """Of an episode with further steps: when its owner was seen last, and how those came out of which that is known."""
 
 
-PaidRow = tuple[int, StepRow | None, int, str | None, tuple[tuple[int, str], ...]]
-"""Of an episode: when its owner first came to pay (NO_TIMER: never); the first payment that failed, when that arrived
-and in which currency; and the currencies that its prices had before, each with when that ended."""
+PaidRow = tuple[int, StepRow | None, int, int, str | None, tuple[tuple[int, str], ...]]
+"""Of an episode: when its owner first came to pay (NO_TIMER: never); the first payment that failed, its digest, when it
+arrived and in which currency; and the currencies that its prices had before, each with when that ended."""
 
 
 class Action(msgspec.Struct, gc=False, array_like=True):
