@@ -4,11 +4,10 @@ Worked out from the journal and the campaigns when a session becomes final, and 
 clocks or records.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-from schemas.catalog import CHANNELS
 from streams.core.journal import Row
 from streams.core.sessions import Session
 from streams.core.shapes import Campaign, CampaignEntry
@@ -45,23 +44,16 @@ def course_of(
 ) -> Course:
     """The course of a session of a profile, whose journal and campaigns are given in event-time order."""
     # Sessions of a profile are apart, so what lies within its bounds is the session's.
-    start = bisect_left(in_order, session.started_ms, key=_occurred)
-    stop = bisect_right(in_order, session.ended_ms, key=_occurred)
-    path: list[str] = []
+    start = bisect_left(in_order, (session.started_ms,))
+    rows = in_order[start : bisect_left(in_order, (session.ended_ms + 1,))]
+    path = [vocabulary.step_of(row[3], row[4]) for row in rows[:LONGEST_PATH]]
     events: dict[str, int] = {}
-    for _, _, _, channel, kind, _ in in_order[start:stop]:
-        event = vocabulary.name_of(kind)
+    for row in rows:
+        event = vocabulary.name_of(row[4])
         events[event] = events.get(event, 0) + 1
-        if len(path) < LONGEST_PATH:
-            path.append(f"{CHANNELS[channel]}:{event}")
-    within = [
-        entry.campaign
-        for entry in campaigns
-        if session.started_ms <= entry.occurred_ms <= session.ended_ms
-    ]  # fmt: skip
-    first, last = (within[0], within[-1]) if within else (None, None)
-    return Course(path, stop - start > LONGEST_PATH, events, first, last)
-
-
-def _occurred(row: Row) -> int:
-    return row[0]
+    first: Campaign | None = None
+    last: Campaign | None = None
+    for entry in campaigns:
+        if session.started_ms <= entry.occurred_ms <= session.ended_ms:
+            first, last = first or entry.campaign, entry.campaign
+    return Course(path, len(rows) > LONGEST_PATH, events, first, last)

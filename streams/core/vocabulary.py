@@ -9,6 +9,8 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from schemas.catalog import CHANNELS
+
 OTHER: Final = 0
 ORDERED: Final = 1
 """A completed order, the one event that sessions count apart."""
@@ -58,11 +60,12 @@ class Vocabulary:
     A name that has become one of EVENTS since has the code it has there, and is still known under its former one.
     """
 
-    __slots__ = ("_codes", "_names")
+    __slots__ = ("_codes", "_names", "_steps")
 
     def __init__(self, further: Sequence[str] = ()) -> None:
         self._names = dict(enumerate(EVENTS))
         self._names.update(enumerate(further, FIRST_FURTHER))
+        self._steps: dict[int, str] = {}
         self._codes = {
             name: code for code, name in sorted(self._names.items(), reverse=True) if code != OTHER
         }
@@ -80,3 +83,11 @@ class Vocabulary:
     def name_of(self, code: int) -> str:
         """The name of a code; of one that was known to another setting, that of OTHER."""
         return self._names.get(code, EVENTS[OTHER])
+
+    def step_of(self, channel: int, code: int) -> str:
+        """A step of a path, as `web:Product Viewed`; `channel` is its code."""
+        key = channel << 8 | code
+        step = self._steps.get(key)
+        if step is None:
+            step = self._steps[key] = f"{CHANNELS[channel]}:{self.name_of(code)}"
+        return step
