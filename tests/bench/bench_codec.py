@@ -21,7 +21,7 @@ import fastavro
 from schemas import codec
 from schemas.catalog import Catalog
 from schemas.codec import without_logical_types
-from schemas.decision_writer import encode_session, texts_bytes
+from schemas.decision_writer import counts_bytes, encode_session, texts_bytes
 
 ROUND_RECORDS = 2_000
 PERSON = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -51,7 +51,6 @@ PAGE = VIEW | {
     "user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)",
     "properties": {"experiment": "b"},
 }
-CHANNEL_BYTES = texts_bytes(["web", "app"])
 SESSION_RECORD: dict[str, Any] = {
     "session_id": SESSION,
     "profile_id": PERSON,
@@ -65,6 +64,19 @@ SESSION_RECORD: dict[str, Any] = {
     "is_final": False,
     "is_retracted": False,
     "retracted_into": None,
+    "revenue": {"EUR": 19_990_000},
+    "is_bounce": False,
+    "is_engaged": True,
+    "path": [],
+    "is_path_cut": False,
+    "events": {},
+    "first_campaign": None,
+    "last_campaign": None,
+}
+ENCODED_APART: dict[str, Any] = {
+    "channels": texts_bytes(["web", "app"]),
+    "revenue": counts_bytes([("EUR", 19_990_000)]),
+    **dict.fromkeys(("path", "events", "first_campaign", "last_campaign"), b"\0"),
 }
 
 
@@ -133,7 +145,7 @@ def writing() -> list[Path]:
     """Writing touchpoints and sessions."""
     catalog = Catalog.embedded()
     web, sessions = (
-        fastavro.parse_schema(without_logical_types(catalog.schema(schema_id))) for schema_id in (100, 301)
+        fastavro.parse_schema(without_logical_types(catalog.schema(schema_id))) for schema_id in (100, 306)
     )
     return [
         Path("fastavro, encode touchpoint", "", _written(VIEW, web)),
@@ -150,7 +162,7 @@ def writing() -> list[Path]:
         Path(
             "encode_session",
             "fastavro, encode session",
-            lambda: encode_session(**{**SESSION_RECORD, "channels": CHANNEL_BYTES}),
+            lambda: encode_session(**{**SESSION_RECORD, **ENCODED_APART}),
         ),
     ]
 

@@ -30,7 +30,7 @@ EVENTS = (
 LOOKING = frozenset({"Product Viewed", "Checkout Started", "Cart Viewed", "Email Opened"})
 """Of EVENTS those that touch no cart."""
 CALLS = (
-    *(("page", ""),) * 3,
+    *(("page", ""),) * 5,
     *(("page", "Home"), ("page", "Product Viewed"), ("screen", ""), ("identify", ""), ("track", "")),
     *(
         ("track", "Fitting Room Booked"),
@@ -127,7 +127,7 @@ def _told(seed: int, fed: Sequence[Touchpoint]) -> tuple[tuple[Touchpoint, ...],
         if point.message_id in changes:
             continue
         said: dict[str, Any] = {"currency": rng.choice([None, "", "EUR", "EUR", "USD", "no currency at all"])}
-        if point.event in LOOKING and rng.random() < 0.5:
+        if point.event in LOOKING and rng.random() < 0.6:
             said["type"], said["event"] = rng.choice(CALLS)
         if rng.random() < share:
             said["campaign"] = rng.choice(CAMPAIGNS)

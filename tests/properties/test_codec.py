@@ -32,6 +32,8 @@ from schemas.codec import (
 )
 from schemas.decision_writer import (
     array_bytes,
+    campaign_bytes,
+    counts_bytes,
     encode_action,
     encode_cart,
     encode_identity,
@@ -63,9 +65,15 @@ def decision_by_hand(subject: str, record: dict[str, Any]) -> bytes:
     given = dict(record)
     if "items" in given:
         given["items"] = array_bytes([item_bytes(**item) for item in given["items"]])
-    for name in ("channels", "caused_by"):
+    for name in ("channels", "caused_by", "path"):
         if isinstance(given.get(name), list):
             given[name] = texts_bytes(given[name])
+    for name in ("revenue", "events"):
+        if name in given:
+            given[name] = counts_bytes(given[name].items())
+    for name in ("first_campaign", "last_campaign"):
+        if name in given:
+            given[name] = campaign_bytes(None if given[name] is None else (*given[name].values(),))
     write: dict[str, Callable[..., bytes]] = {
         "sessions": encode_session,
         "carts": encode_cart,
@@ -86,7 +94,7 @@ def read_by_hand(value: bytes) -> dict[str, Any]:
     """The envelope of a framed touchpoint by the hand-made paths, after they found the record whole."""
     message_id, kind, event, channel, occurred_ms, received_ms, identifiers_raw, end = read_head(value)
     rest = read_commerce(value, end)
-    check_rest(value, end, channel)
+    assert check_rest(value, end, channel) == rest.campaign
     return {
         "message_id": message_id,
         "type": kind,

@@ -10,7 +10,15 @@ SELECT
     record.channels AS channels,
     record.orders AS orders,
     record.revenue_micros AS revenue_micros,
-    record.is_final AS is_final
+    record.is_final AS is_final,
+    record.revenue AS revenue,
+    record.is_bounce AS is_bounce,
+    record.is_engaged AS is_engaged,
+    record.path AS path,
+    record.is_path_cut AS is_path_cut,
+    record.events AS events,
+    record.first_campaign AS first_campaign,
+    record.last_campaign AS last_campaign
 FROM
 (
     SELECT * FROM sessions ORDER BY session_id, revision DESC LIMIT 1 BY session_id

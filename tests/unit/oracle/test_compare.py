@@ -29,7 +29,7 @@ from tests.unit.oracle.build import added, ordered, touchpoint
 
 POINTS = [
     added("m1", 0),
-    touchpoint("m2", 10, channel="email"),
+    replace(touchpoint("m2", 10, channel="email"), campaign=("mail", "email", "spring", None, None)),
     touchpoint("m3", 100),
     touchpoint("m4", 101, who="user_id:1 device_id:d", arrives_min=100 * 60),
     added("n1", 0, who="user_id:2"),
@@ -53,7 +53,8 @@ def perfect(expected: Answer) -> Landed:
         sessions += [
             LandedSession(
                 *(s.members[0], root, s.started_ms, s.ended_ms, len(s.members)),
-                *(s.channels, s.orders, s.revenue_micros),
+                *(s.channels, s.orders, s.revenue_micros, True, s.revenue, s.is_bounce, s.is_engaged),
+                *(s.path, s.is_path_cut, s.events, s.first_campaign, s.last_campaign),
             )
             for s in story.sessions
         ]
@@ -114,6 +115,7 @@ def add(rows: str, row: object) -> Change:
     )
 
 
+MAIL = ("mail", None, None, None, None)
 TWIN = LandedAction("twin", "m1", "user_id:1", "due", 40 * MINUTE_MS, 5, None)
 WRONG: dict[str, tuple[str, Change]] = {
     "touchpoint lost": ("missing", lose("touchpoints", "m2")),
@@ -137,6 +139,15 @@ WRONG: dict[str, tuple[str, Change]] = {
     "session channels": ("wrong", change("sessions", "m1", channels=("email", "web"))),
     "session orders": ("wrong", change("sessions", "n2", orders=2)),
     "session revenue": ("wrong", change("sessions", "n2", revenue_micros=0)),
+    "session currency": ("wrong", change("sessions", "n2", revenue=(("EUR", 7),))),
+    "session bounce": ("wrong", change("sessions", "m3", is_bounce=False)),
+    "session engaged": ("wrong", change("sessions", "n2", is_engaged=False)),
+    "session path": ("wrong", change("sessions", "m1", path=("email:Product Viewed", "web:Product Added"))),
+    "session path cut": ("wrong", change("sessions", "m1", is_path_cut=True)),
+    "session events": ("wrong", change("sessions", "m1", events=(("Product Added", 2),))),
+    "session first campaign": ("wrong", change("sessions", "m1", first_campaign=MAIL)),
+    "session last campaign": ("wrong", change("sessions", "m1", last_campaign=None)),
+    "path of an open session": ("wrong", change("sessions", "m1", is_final=False)),
     "cart status": ("wrong", change("carts", "user_id:2", status="emptied")),
     "cart lost": ("wrong", lose("carts", "user_id:2")),
     "cart twice": ("wrong", add("carts", 0)),
@@ -173,7 +184,12 @@ def test_rows_of_the_warehouse_read_as_landed() -> None:
     """Empty strings of ids are none; everything else is taken as it is."""
     rows: dict[str, list[tuple[Any, ...]]] = {
         TOUCHPOINTS: [("m1", "p", "s", 0), ("m2", "p", None, 1), ("m3", "p", "", 1)],
-        SESSIONS: [("s", "p", 1, 2, 3, ["web"], 0, 0, 1)],
+        SESSIONS: [
+            (
+                *("s", "p", 1, 2, 3, ["web"], 0, 0, 1, [("EUR", 7)], 0, 1, ["web:page"], 0, [("page", 3)]),
+                *([None, None, "spring", None, None], [None] * 5),
+            )
+        ],
         CARTS: [("p", 1, "open", "")],
         ACTIONS: [("a", "m1", "p", "due", 3, 4, None)],
         EMISSIONS: [("m1", 5)],
@@ -184,7 +200,12 @@ def test_rows_of_the_warehouse_read_as_landed() -> None:
             LandedTouchpoint("m2", "p", None, True),
             LandedTouchpoint("m3", "p", None, True),
         ],
-        sessions=[LandedSession("s", "p", 1, 2, 3, ("web",), 0, 0)],
+        sessions=[
+            LandedSession(
+                *("s", "p", 1, 2, 3, ("web",), 0, 0, True, (("EUR", 7),), False, True, ("web:page",), False),
+                *((("page", 3),), (None, None, "spring", None, None), None),
+            )
+        ],
         carts=[LandedCart("p", 1, "open", None)],
         actions=[LandedAction("a", "m1", "p", "due", 3, 4, None)],
         emissions=[Emission("m1", 5)],

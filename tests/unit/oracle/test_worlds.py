@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from tests.oracle.actions import expected_as_of
 from tests.oracle.acts import Act
+from tests.oracle.rules import CALLS
 from tests.oracle.touchpoints import arrived_ms, is_late, occurred_ms, usable_identifiers
 from tests.oracle.values import usable_value
 from tests.oracle.world import Answer, answer
@@ -76,6 +77,15 @@ def test_worlds_have_everything() -> None:
         *("edge of a session", "one ms past a session", "one instant", "clock ahead", "nobody", "blocked"),
         *("out of order", "three identifiers", "orders of two channels", "own gaps"),
         *("one email, two spellings", "one phone, two spellings"),
+        *(
+            "bounce",
+            "not engaged",
+            "engaged by views",
+            "two currencies",
+            "two campaigns",
+            "call without a name",
+        ),
+        *("a further event", "another event"),
     }
     assert {name: features[name] for name in wanted if features[name] < 4} == {}
 
@@ -91,6 +101,7 @@ def features_of(each: World) -> Iterable[str]:
     yield from features_of_times(each)
     yield from features_of_knowledge(each, found)
     yield from features_of_spelling(each)
+    yield from features_of_sessions(found)
     for point in points:
         worn = len(usable_identifiers(point, rules))
         yield from {"three identifiers"} if worn == 3 else ()
@@ -106,6 +117,21 @@ def features_of_spelling(each: World) -> Iterable[str]:
             spellings.setdefault((type_, value), set()).add(raw.strip().lower())
     for (type_, value), written in spellings.items():
         yield from {f"one {type_}, two spellings"} if value is not None and len(written) > 1 else ()
+
+
+def features_of_sessions(found: Answer) -> Iterable[str]:
+    """Names of what is said of sessions."""
+    for session in found.sessions:
+        is_short = session.ended_ms - session.started_ms < found.rules.engaged_ms
+        events = {event for event, _ in session.events}
+        yield from {"bounce"} if session.is_bounce else ()
+        yield from {"not engaged"} if not session.is_engaged else ()
+        yield from {"engaged by views"} if session.is_engaged and is_short and not session.orders else ()
+        yield from {"two currencies"} if len(session.revenue) > 1 else ()
+        yield from {"two campaigns"} if session.first_campaign != session.last_campaign else ()
+        yield from {"call without a name"} if events & CALLS else ()
+        yield from {"a further event"} if events & set(found.rules.events) else ()
+        yield from {"another event"} if "other" in events else ()
 
 
 def features_of_times(each: World) -> Iterable[str]:

@@ -67,7 +67,7 @@ def values_of(node: Any, names: dict[str, Any] | None = None) -> st.SearchStrate
     if isinstance(node, list):
         return st.one_of(*(values_of(branch, names) for branch in node))
     if isinstance(node, str):
-        return names.get(node) or _primitives[node]
+        return names[node] if node in names else _primitives[node]
     match node["type"]:
         case "record":
             fields = {field["name"]: values_of(field["type"], names) for field in node["fields"]}

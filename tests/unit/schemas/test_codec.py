@@ -41,6 +41,14 @@ SESSION = {
     "is_final": False,
     "is_retracted": False,
     "retracted_into": None,
+    "revenue": {"EUR": 5, "": 1},
+    "is_bounce": False,
+    "is_engaged": True,
+    "path": ["web:page", "pos:Order Completed"],
+    "is_path_cut": False,
+    "events": {"page": 1, "Order Completed": 1},
+    "first_campaign": None,
+    "last_campaign": {"source": "mail", "medium": None, "name": "spring", "term": None, "content": None},
 }
 
 

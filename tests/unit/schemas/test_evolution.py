@@ -96,9 +96,9 @@ def test_each_change_gets_its_verdict(subject: str, change: Change, expected: li
 
 def test_a_changed_schema_takes_a_new_id() -> None:
     """Even a compatible change under the old id would make old records mean something else."""
-    catalog = changed("sessions", insert(3, **NOTE))
+    catalog = changed("carts", insert(3, **NOTE))
     assert evolution.check(catalog) == [
-        "sessions against 0.1.0: id 301 names another schema: a changed schema takes a new id"
+        "carts against 0.1.0: id 302 names another schema: a changed schema takes a new id"
     ]
 
 
@@ -150,12 +150,12 @@ def test_a_field_added_to_the_envelopes_file_is_noticed(monkeypatch: pytest.Monk
 
 def test_every_release_is_asked() -> None:
     """BACKWARD_TRANSITIVE: not the last version alone."""
-    first: Release = {"sessions": (301, schema_of("sessions"))}
-    odd = copy.deepcopy(schema_of("sessions"))
+    first: Release = {"carts": (302, schema_of("carts"))}
+    odd = copy.deepcopy(schema_of("carts"))
     retype("revision", "string")(odd)
-    second: Release = {"sessions": (301, odd)}
+    second: Release = {"carts": (302, odd)}
     found = evolution.check(CATALOG, {"0.1.0": first, "0.0.9": second})
-    assert [violation.split(":")[0] for violation in found] == ["sessions against 0.0.9"] * 2
+    assert [violation.split(":")[0] for violation in found] == ["carts against 0.0.9"] * 2
 
 
 def test_a_snapshot_reads_back() -> None:

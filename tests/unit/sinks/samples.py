@@ -21,7 +21,9 @@ _SAMPLES: Final[dict[str, dict[str, Any]]] = {
     "sessions": {
         "session_id": "s1", "profile_id": "p1", "revision": 1, "started_at": AT_MS, "ended_at": AT_MS + 60_000,
         "touchpoints": 2, "channels": ["web", "app"], "orders": 0, "revenue_micros": 0, "is_final": False,
-        "is_retracted": False, "retracted_into": None,
+        "is_retracted": False, "retracted_into": None, "revenue": {"EUR": 5, "": 1}, "is_bounce": False,
+        "is_engaged": True, "path": ["web:page", "app:Product Viewed"], "is_path_cut": False,
+        "events": {"page": 1, "Product Viewed": 1}, "first_campaign": None, "last_campaign": None,
     },
     "carts": {
         "episode_id": "e1", "profile_id": "p1", "revision": 1, "status": "open", "cart_id": None,
