@@ -15,6 +15,7 @@ from sinks.clickhouse.embedded import EmbeddedWarehouse
 from sinks.clickhouse.landing import TARGETS
 from sinks.clickhouse.migrating import migrate
 from sinks.clickhouse.writer import Warehouse, Writer, connect
+from tests.oracle.landed import LandedSession, read_landed
 from tests.unit.sinks.samples import AT_MS, framed
 
 MINUTE = 60_000
@@ -190,6 +191,24 @@ def test_records_of_the_first_release_still_land(world: World) -> None:
     assert world.ask(asked) == [("email:x", None, "", None), ("user_id:1", "email:x", "seen together", AT_MS)]
 
 
+def test_what_happened_in_a_session_is_landed_and_read(world: World) -> None:
+    """As the comparison with the oracle reads it, beside a record of the first release, which says nothing of it."""
+    mail = {"source": "mail", "medium": None, "name": "spring", "term": None, "content": None}
+    world.session("s1", 0, 1, is_final=True, first_campaign=mail, last_campaign={**mail, "name": None})
+    record = {
+        "session_id": "s0", "profile_id": "p1", "revision": 1, "started_at": AT_MS, "ended_at": AT_MS,
+        "touchpoints": 1, "channels": ["web"], "orders": 0, "revenue_micros": 0, "is_final": True,
+        "is_retracted": False,
+    }  # fmt: skip
+    world.land("sessions", encode(releases()["0.1.0"]["sessions"][0], record))
+    old, new = sorted(read_landed(world.ask).sessions)
+    assert old == LandedSession("s0", "p1", AT_MS, AT_MS, 1, ("web",), 0, 0)
+    assert new[9:] == (
+        *((("", 1), ("EUR", 5)), False, True, ("web:page", "app:Product Viewed"), False),
+        *((("Product Viewed", 1), ("page", 1)), ("mail", None, "spring", None, None), ("mail", *[None] * 4)),
+    )
+
+
 @pytest.mark.parametrize(
     ("minute", "expected"),
     [(-1, None), (0, "s1"), (10, "s1"), (11, None), (40, "s2"), (50, "s2"), (51, None)],
@@ -280,7 +299,8 @@ def test_views_have_the_columns_others_rely_on(world: World) -> None:
         "session_id, revenue_micros",
         "current_touchpoints": "message_id, event, channel, occurred_at, received_at, identifiers, profile_id, "
         "session_id, revenue_micros",
-        "current_sessions": "session_id, profile_id, started_at, ended_at, touchpoints, channels, revision, is_final",
+        "current_sessions": "session_id, profile_id, started_at, ended_at, touchpoints, channels, revision, is_final, "
+        "revenue, is_bounce, is_engaged, path, is_path_cut, events, first_campaign, last_campaign",
         "current_carts": "episode_id, profile_id, status, items, value_micros",
         "current_actions": "action_id, profile_id, trigger, step, status, due_at, decided_at, value_micros",
         "profiles": "profile_id, identifiers, touchpoints, sessions, orders, revenue_micros, channels",
