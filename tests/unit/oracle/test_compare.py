@@ -52,17 +52,40 @@ def perfect(expected: Answer) -> Landed:
             touchpoints.append(LandedTouchpoint(t.message_id, root, session_of.get(t.message_id), is_late))
         sessions += [
             LandedSession(
-                *(s.members[0], root, s.started_ms, s.ended_ms, len(s.members)),
-                *(s.channels, s.orders, s.revenue_micros, True, s.revenue, s.is_bounce, s.is_engaged),
-                *(s.path, s.is_path_cut, s.events, s.first_campaign, s.last_campaign),
-            )
+                s.members[0],
+                root,
+                s.started_ms,
+                s.ended_ms,
+                len(s.members),
+                s.channels,
+                s.orders,
+                s.revenue_micros,
+                True,
+                s.revenue,
+                s.is_bounce,
+                s.is_engaged,
+                s.path,
+                s.is_path_cut,
+                s.events,
+                s.first_campaign,
+                s.last_campaign,
+            )  # fmt: skip
             for s in story.sessions
         ]
         carts += [LandedCart(root, e.opened_ms, e.status, e.ended_by) for e in story.episodes]
         actions += [
             LandedAction(
-                a.opened_by, a.opened_by, root, a.status, a.due_ms, a.value_micros, a.recovered_micros
-            )
+                a.opened_by,
+                a.opened_by,
+                root,
+                a.status,
+                a.due_ms,
+                a.value_micros,
+                a.recovered_micros,
+                a.step,
+                a.trigger,
+                a.currency,
+            )  # fmt: skip
             for a in story.actions
         ]
     emissions = [Emission(a.opened_by, a.due_ms + MINUTE_MS) for a in actions]
