@@ -140,14 +140,14 @@ def _with_payments(seed: int, fed: Sequence[Touchpoint]) -> list[Touchpoint]:
     rng = Random(f"payments {seed}")
     if rng.random() < 0.5:
         return list(fed)
-    idle = [t.message_id for t in fed if t.event not in ("Order Completed", "Cart Updated") and not t.items]
+    idle = [t.message_id for t in fed if t.event in ("Product Removed", "Cart Updated")]
     paying = {
         name: (
             rng.choice(["Payment Info Entered", "Payment Failed"]),
             rng.choice([(), (Item("x", 1, 1000),)]),
         )
         for name in dict.fromkeys(idle)
-        if rng.random() < 0.4
+        if rng.random() < 0.6
     }
     return [
         replace(t, event=paying[t.message_id][0], items=paying[t.message_id][1])

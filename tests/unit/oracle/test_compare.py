@@ -69,7 +69,7 @@ def perfect(expected: Answer) -> Landed:
                 s.events,
                 s.first_campaign,
                 s.last_campaign,
-            )  # fmt: skip
+            )
             for s in story.sessions
         ]
         carts += [LandedCart(root, e.opened_ms, e.status, e.ended_by) for e in story.episodes]
@@ -85,7 +85,7 @@ def perfect(expected: Answer) -> Landed:
                 a.step,
                 a.trigger,
                 a.currency,
-            )  # fmt: skip
+            )
             for a in story.actions
         ]
     emissions = [Emission(a.opened_by, a.due_ms + MINUTE_MS) for a in actions]
