@@ -40,7 +40,7 @@ def play_one(seed: int, commits: Commits | None, *, shrunk_to: str | None) -> bo
     if shrunk_to:
         case = shrink(case, kind=shrunk_to)
     print(*told(case), sep="\n")
-    print(outcome if outcome.is_compared else f"seed {seed} is not compared: part of a past is forgotten")
+    print(outcome if outcome.is_compared else f"seed {seed} is not compared: the rules cannot judge it")
     return not outcome.is_wrong
 
 
@@ -80,7 +80,7 @@ class Progress:
         rate = self._done / max(time.monotonic() - self._began_s, 0.001)
         return (
             f"{self._done} of {self._count} played, {self.failed} failed, "
-            f"{self._apart} not compared (part of a past is forgotten), {rate:.1f} seeds/s"
+            f"{self._apart} not compared (the rules cannot judge them), {rate:.1f} seeds/s"
         )
 
 

@@ -132,6 +132,22 @@ def lost_or_repeated(played: World, cluster: Cluster) -> Iterator[str]:
             yield f"touchpoint {message_id} has landed {seen[message_id]} times"
 
 
+def is_beyond_comparison(played: World) -> bool:
+    """Whether the rules cannot judge a world: see both."""
+    return has_belated_link(played) or has_message_of_two(played)
+
+
+def has_message_of_two(played: World) -> bool:
+    """Whether copies of a message are two people's: of one whose clock was ahead, before and after an act that parts.
+
+    Both have it then, and what is compared is told apart by its messages.
+    """
+    if not played.acts:
+        return False
+    persons = persons_of(played.touchpoints, played.rules, played.acts)
+    return max(Counter(t.message_id for p in persons for t in p.touchpoints).values(), default=0) > 1
+
+
 def has_belated_link(played: World) -> bool:
     """Whether people with a past turn out to be one when some of it is older than a profile remembers (72 h).
 

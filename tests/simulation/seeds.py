@@ -13,7 +13,7 @@ from tests.oracle.compare import Differences
 from tests.oracle.worlds import World
 from tests.simulation.cluster import Cluster, Commits
 from tests.simulation.play import (
-    has_belated_link,
+    is_beyond_comparison,
     judged,
     lost_or_repeated,
     other_setting_of,
@@ -56,7 +56,7 @@ def outcome_of(seed: int, commits: Commits | None = None) -> Outcome:
     """The seed's world, played and judged; a broken invariant is wrong too. With the seed's own commits, or others."""
     commits = commits or COMMITS[seed % len(COMMITS)]
     world = world_of(seed)
-    if has_belated_link(world):
+    if is_beyond_comparison(world):
         return Outcome(seed, commits, Differences(), is_compared=False)
     try:
         found = _found(seed, world, commits)

@@ -16,7 +16,7 @@ from tests.oracle.rules import MINUTE_MS
 from tests.oracle.touchpoints import Touchpoint
 from tests.oracle.worlds import START_MS, World
 from tests.simulation.cluster import Commits, Faults
-from tests.simulation.play import Setting, has_belated_link, play, world_of
+from tests.simulation.play import Setting, is_beyond_comparison, play, world_of
 from tests.simulation.seeds import AGAIN, outcome_of
 from tests.unit.oracle.build import added, ordered, touchpoint
 
@@ -92,7 +92,7 @@ def test_an_unread_purchase_stops_a_cart_that_is_found_late(seed: int) -> None:
 
 def test_few_worlds_are_not_compared() -> None:
     """A link that arrives when a past is older than 72 h is out of the rules' reach; nearly no world has one."""
-    assert sum(has_belated_link(world_of(seed)) for seed in range(100)) <= 10
+    assert sum(is_beyond_comparison(world_of(seed)) for seed in range(100)) <= 10
 
 
 def test_some_worlds_are_played_again_and_decide_nothing_early() -> None:
