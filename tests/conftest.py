@@ -61,7 +61,7 @@ def pytest_report_header() -> list[str]:
     return [f"seed: {SEED}={os.environ[SEED]} (set it to repeat this run), required: {required}"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def seed() -> int:
     """The run's seed, for tests that draw their own random input."""
     return int(os.environ[SEED])

@@ -46,9 +46,10 @@ class RealLine:
         """The broker's address."""
         return self.settings.kafka.bootstrap_servers
 
-    def start(self, command: str) -> Part:
-        """`throughline <command>` as a process."""
-        part = Part(command, [command], environment=self.environment, log=self.logs / f"{command}.log")
+    def start(self, command: str, *, name: str = "") -> Part:
+        """`throughline <command>` as a process; of several that run the same, each has a name."""
+        name = name or command
+        part = Part(name, [command], environment=self.environment, log=self.logs / f"{name}.log")
         self.parts.append(part)
         return part
 

@@ -1,0 +1,14 @@
+"""The real worker, as processes on a broker, against the oracle: answers depend on event times alone.
+
+Not on the order of arrival, on channels that lag or workers that were down, on how many partitions and workers there are.
+
+    scenarios       what happens in the shop, and when it arrives; knows no broker
+    stream          scenarios as one stream of records, ticks and pauses
+    lines           an installation that plays a stream: embedded, or on a real Kafka
+    finals          what stands in the end, row by row, to compare two runs of one input
+    promises        which ids of actions two runs must have in common
+    test_embedded   every scenario at once on one line (4 partitions, 1 worker); slow: other shapes, once more, in order
+    test_real       a day, two workers, once more, and a worker that was down, on a real Kafka
+
+`tests.simulation` does the same to the core alone, thousands of times; here broker, worker, sink and views take part.
+"""
