@@ -1,6 +1,7 @@
 """The real worker, as processes on a broker, against the oracle: answers depend on event times alone.
 
-Not on the order of arrival, on channels that lag or workers that were down, on how many partitions and workers there are.
+Not on the order of arrival, on channels that lag or workers that were down, on how many partitions and workers there
+are, or on who was sooner. Scenarios share lines, which take seconds to start: each is of people of its own.
 
     scenarios       what happens in the shop, and when it arrives; knows no broker
     stream          scenarios as one stream of records, ticks and pauses

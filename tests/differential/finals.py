@@ -10,7 +10,9 @@ from typing import Any
 
 from tests.integration.line import Query
 
-__all__ = ["Finals", "finals", "unlike"]
+__all__ = ["Finals", "assert_alike", "finals"]
+
+LINES = 20
 
 Finals = dict[str, tuple[Any, ...]]
 """Each row by what it is and its first column."""
@@ -39,11 +41,16 @@ def finals(query: Query) -> Finals:
     return found
 
 
-def unlike(one: Finals, other: Finals, *, promised: Collection[str]) -> Iterator[str]:
-    """Each row that one run has and the other has not, or not as it is.
+def assert_alike(one: Finals, other: Finals, *, promised: Collection[str]) -> None:
+    """Raises AssertionError naming each row that one run has and the other has not, or not as it is.
 
     `promised` are the actions whose id is compared too, by opener and step.
     """
+    unlike = list(_unlike(one, other, promised))
+    assert not unlike, "\n".join([f"{len(unlike)} rows are not alike", *unlike[:LINES]])
+
+
+def _unlike(one: Finals, other: Finals, promised: Collection[str]) -> Iterator[str]:
     for name in sorted(one.keys() | other.keys()):
         kind, _, what = name.partition(" ")
         here, there = one.get(name), other.get(name)

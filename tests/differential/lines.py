@@ -5,22 +5,26 @@ Must not know what a stream is about, nor what is right.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import KafkaException
+
 from sinks.clickhouse.embedded import EmbeddedWarehouse
 from sinks.clickhouse.migrating import migrate
 from sinks.clickhouse.writer import Warehouse, connect
 from streams.importer.feeding import Feeder
+from streams.runtime.topics import INPUTS, OUTPUTS
 from streams.simulator.emit import Emitted
 from tests.differential.stream import Pause, Stream
 from tests.integration.brokers import RealKafka
 from tests.integration.line import Query
 from tests.integration.line import line as embedded_line
-from tests.integration.real_line import installation
+from tests.integration.real_line import WAIT_S, RealLine, installation
 
 __all__ = ["Line", "embedded", "play", "real"]
 
@@ -61,9 +65,22 @@ def real(kafka: RealKafka, directory: Path) -> Iterator[Line]:
             def query(sql: str) -> list[tuple[Any, ...]]:
                 return [tuple(row) for row in client.query(sql).result_rows]
 
+            wait_until_led(line)
             line.start("sink")
             yield Line(start_worker, line.feeder, line.wait_until_landed, query)
             line.stop()
+
+
+def wait_until_led(line: RealLine) -> None:
+    """Return when the broker answers for all topics: it says that it has made them a moment before."""
+    deadline_s = time.monotonic() + WAIT_S
+    while True:
+        try:
+            line.written(*INPUTS, *OUTPUTS)
+            return
+        except KafkaException:
+            assert time.monotonic() < deadline_s, "topics have no leader"
+            time.sleep(0.1)
 
 
 def play(line: Line, stream: Stream, *, workers: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Which ids of actions the rules promise, by the oracle: those on which it does not matter who was sooner, clock or record.
+"""Which ids of actions the rules promise, by the oracle: where it does not matter who was sooner, clock or record.
 
 An action has the id of its cart as it was known when it was decided. Where what arrives later tells of an earlier
 opening, or that two carts are one, its id depends on when that was read.
@@ -35,7 +35,8 @@ def promised_actions(touchpoints: Iterable[Touchpoint]) -> set[str]:
 
 def _is_promised(action: Action, episode: Episode, copies: Sequence[Touchpoint]) -> bool:
     """Whatever had arrived when something on this cart was due: what opened it then is what opens it in the end."""
-    of_the_cart = {t.message_id for t in copies if episode.opened_ms <= occurred_ms(t) <= action.due_ms}
+    ended_ms = episode.ended_ms or max(map(occurred_ms, copies))
+    of_the_cart = {t.message_id for t in copies if episode.opened_ms <= occurred_ms(t) <= ended_ms}
     arrivals_ms = sorted({arrived_ms(t) for t in copies})
     until_ms = [*(at_ms - 1 for at_ms in arrivals_ms[1:]), max(arrivals_ms[-1], action.due_ms) + DAY_MS]
     return all(

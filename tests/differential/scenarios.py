@@ -1,4 +1,4 @@
-"""What happens in the shop, and when each record of it arrives. Knows no broker, and no right answer but the plain ones.
+"""What happens in the shop, and when each record of it arrives. Knows no broker, and only plain right answers.
 
 All of it happens in the hours after START_MS. Hand-made people are told in minutes of a clock of their own.
 """
@@ -15,7 +15,7 @@ from streams.simulator.emit import Emitted, Simulation
 from streams.simulator.options import Options
 from tests.differential.stream import Scenario
 from tests.oracle.rules import DEFAULT, HOUR_MS, MINUTE_MS
-from tests.oracle.touchpoints import Touchpoint, from_record
+from tests.oracle.touchpoints import Touchpoint, from_record, is_late, occurred_ms
 from tests.oracle.values import usable_value
 from tests.oracle.worlds import World, shuffled
 from tests.simulation.feed import envelope_of, key_of
@@ -61,7 +61,7 @@ def a_shuffled_day(seed: int, people: int, *, mark: str = "") -> Scenario:
 
 
 def in_its_own_order(other: Scenario) -> Scenario:
-    """The same, each touchpoint at the moment it occurred."""
+    """The same, each touchpoint at the moment it occurred, unless it is late: that it stays."""
     return Scenario("in order", tuple(map(_at_once, other.records)))
 
 
@@ -105,12 +105,12 @@ def merges_around_a_purchase() -> tuple[Scenario, Told]:
     points: list[Touchpoint] = []
     told: Told = {}
     for number, order in enumerate(permutations((CART, LINK, PURCHASE))):
-        for is_late in (False, True):
-            name = f"merge-{number}-{'late' if is_late else 'soon'}"
+        for how in ("soon", "late"):
+            name, last = f"merge-{number}-{how}", order[-1]
             arrivals = {what: 21.0 + place for place, what in enumerate(order)}
-            if is_late:
-                arrivals[order[-1]] = 21 + 3 * 60
-            told[f"{name}-{CART}"] = ["due", "cancelled"] if is_late and order[-1] != CART else []
+            if how == "late":
+                arrivals[last] = 21 + 3 * 60
+            told[f"{name}-{CART}"] = ["due", "cancelled"] if how == "late" and last != CART else []
             points += [
                 _arriving_at(added(f"{name}-{CART}", who=f"anonymous_id:{name}"), arrivals[CART]),
                 touchpoint(
@@ -252,7 +252,9 @@ def _moved(seed: int, day: Scenario) -> Iterator[Emitted]:
 
 def _at_once(record: Emitted) -> Emitted:
     point = from_record(decode(record.value)[1], record.arrival_ms)
-    at_ms = point.occurred_ms
+    if is_late(point):
+        return record
+    at_ms = occurred_ms(point)
     return _timed(record, replace(point, received_ms=at_ms, arrival_ms=at_ms))
 
 

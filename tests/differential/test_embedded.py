@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.differential.finals import Finals, finals, unlike
+from tests.differential.finals import Finals, assert_alike, finals
 from tests.differential.lines import embedded, play
 from tests.differential.promises import promised_actions
 from tests.differential.scenarios import (
@@ -173,3 +173,33 @@ def test_a_channel_that_lags_is_not_mistaken_for_silence_for_good(shop: Played) 
     """Who bought in the app was acted upon for want of knowing, and the action is taken back when that is read."""
     expected = {f"lag-{who}-adds": ["due", "cancelled"] for who in range(PEOPLE_A_KIND)}
     assert told_of(shop, expected) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("partitions", "workers"), [(4, 1), (4, 2), (1, 1), (1, 2), (12, 1), (12, 2)])
+def test_no_shape_of_the_line_changes_an_answer(
+    shop: Played, tmp_path: Path, partitions: int, workers: int
+) -> None:
+    """Few or many partitions, one worker or two, the same once more from zero: equal rows in the end, ids included."""
+    again = played(shop.stream, tmp_path, partitions=partitions, workers=workers)
+    found = differences(answer(shop.stream.touchpoints()), again.landed)
+    assert not found, str(found)
+    promised = promised_actions(shop.stream.touchpoints())
+    assert len(promised) > PEOPLE / 2, "too few actions to speak of"
+    assert_alike(shop.finals, again.finals, promised=promised)
+
+
+@pytest.mark.slow
+def test_an_order_of_arrival_changes_no_answer(seed: int, tmp_path: Path) -> None:
+    """Some hours of the shop, shuffled over 72, and each touchpoint when it occurred: equal rows, ids included."""
+    shuffled = a_shuffled_day(seed, 2 * PEOPLE)
+    in_order = in_its_own_order(shuffled)
+    runs = []
+    for scenario in (shuffled, in_order):
+        run = played(Stream((scenario,), TICKS_MS), tmp_path / scenario.name)
+        found = differences(answer(scenario.touchpoints), run.landed)
+        assert not found, str(found)
+        runs.append(run.finals)
+    promised = promised_actions(shuffled.touchpoints) & promised_actions(in_order.touchpoints)
+    assert promised
+    assert_alike(*runs, promised=promised)
