@@ -31,7 +31,7 @@ from tests.integration.line import Query
 from tests.oracle.compare import Landed, answer, differences, read_landed
 from tests.oracle.rules import HOUR_MS, MINUTE_MS
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("differential")]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("differential")]
 
 PEOPLE = 60
 WORKERS_FROM_MS = START_MS + 4 * HOUR_MS
@@ -106,7 +106,10 @@ def shop(seed: int, tmp_path_factory: pytest.TempPathFactory) -> Played:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_scenario_comes_out_right(shop: Played, name: str) -> None:
-    """Missing, duplicate, wrong, false and missed are all 0."""
+    """Missing, duplicate, wrong, false and missed are all 0.
+
+    Seen to fail, each of them, with one of the mistakes named below.
+    """
     scenario = shop.scenario(name)
     found = differences(answer(scenario.touchpoints), part(shop.landed, scenario))
     assert not found, str(found)
@@ -124,7 +127,10 @@ def told_of(shop: Played, expected: Told) -> Told:
 
 
 def test_a_purchase_that_lay_unread_stops_every_action(shop: Played) -> None:
-    """The worker was down past the carts' deadlines: those bought in another channel are never acted upon."""
+    """The worker was down past the carts' deadlines: those bought in another channel are never acted upon.
+
+    Seen to fail, as a day and late tills then do, with timers that go by what one topic of their own task says.
+    """
     expected = {
         point.message_id: ["due"] if point.message_id.startswith("left") else []
         for point in shop.scenario("the worker was down").touchpoints
@@ -134,20 +140,29 @@ def test_a_purchase_that_lay_unread_stops_every_action(shop: Played) -> None:
 
 
 def test_a_merge_around_a_purchase_is_no_reason_to_act(shop: Played) -> None:
-    """Cart, link and purchase in any order: no action if all is known in time, else one that is cancelled."""
+    """Cart, link and purchase in any order: no action if all is known in time, else one that is cancelled.
+
+    Seen to fail with actions that are never taken back.
+    """
     _, expected = merges_around_a_purchase()
     assert told_of(shop, expected) == expected
 
 
 def test_a_till_that_uploads_a_day_late_takes_the_action_back(shop: Played) -> None:
-    """Due, then cancelled, under one id; bought at a till that uploads at once: never due."""
+    """Due, then cancelled, under one id; bought at a till that uploads at once: never due.
+
+    Seen to fail with actions that are never taken back.
+    """
     _, expected = late_tills()
     assert told_of(shop, expected) == expected
     assert {len(shop.ids[opened_by]) for opened_by, said in expected.items() if said} == {1}
 
 
 def test_clocks_that_are_wrong_move_no_time(shop: Played) -> None:
-    """Ahead by minutes or years, they say when it arrived; what lies in 1970 settles nothing, and is in no session."""
+    """Ahead by minutes or years, they say when it arrived; what lies in 1970 settles nothing, and is in no session.
+
+    Seen to fail with times that are not clamped.
+    """
     _, expected = wrong_clocks()
     assert told_of(shop, expected) == expected
     rows = [
@@ -170,7 +185,10 @@ def test_clocks_that_are_wrong_move_no_time(shop: Played) -> None:
 
 
 def test_a_channel_that_lags_is_not_mistaken_for_silence_for_good(shop: Played) -> None:
-    """Who bought in the app was acted upon for want of knowing, and the action is taken back when that is read."""
+    """Who bought in the app was acted upon for want of knowing, and the action is taken back when that is read.
+
+    Seen to fail with actions that are never taken back.
+    """
     expected = {f"lag-{who}-adds": ["due", "cancelled"] for who in range(PEOPLE_A_KIND)}
     assert told_of(shop, expected) == expected
 

@@ -21,7 +21,7 @@ from tests.integration.test_real_line import ABANDON_AFTER_S, TIMER_LATENESS_S, 
 from tests.oracle.compare import answer, differences, read_landed
 from tests.oracle.rules import HOUR_MS
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
 
 PEOPLE = 100
 WORKERS_FROM_MS = START_MS + 4 * HOUR_MS
