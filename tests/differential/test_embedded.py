@@ -198,7 +198,10 @@ def test_a_channel_that_lags_is_not_mistaken_for_silence_for_good(shop: Played) 
 def test_no_shape_of_the_line_changes_an_answer(
     shop: Played, tmp_path: Path, partitions: int, workers: int
 ) -> None:
-    """Few or many partitions, one worker or two, the same once more from zero: equal rows in the end, ids included."""
+    """Few or many partitions, one worker or two, the same once more from zero: equal rows in the end, ids included.
+
+    Seen to fail at one partition where ids of actions were compared that the rules do not promise.
+    """
     again = played(shop.stream, tmp_path, partitions=partitions, workers=workers)
     found = differences(answer(shop.stream.touchpoints()), again.landed)
     assert not found, str(found)
@@ -209,7 +212,10 @@ def test_no_shape_of_the_line_changes_an_answer(
 
 @pytest.mark.slow
 def test_an_order_of_arrival_changes_no_answer(seed: int, tmp_path: Path) -> None:
-    """Some hours of the shop, shuffled over 72, and each touchpoint when it occurred: equal rows, ids included."""
+    """Some hours of the shop, shuffled over 72, and each touchpoint when it occurred: equal rows, ids included.
+
+    Seen to fail where touchpoints that are late in one order were on time in the other.
+    """
     shuffled = a_shuffled_day(seed, 2 * PEOPLE)
     in_order = in_its_own_order(shuffled)
     runs = []
