@@ -233,6 +233,9 @@ class Sessions(Section):
         ge=100,
         description="So many of one person are remembered for 72 h; a bot's further ones land without a session.",
     )
+    most_campaigns: int = Field(
+        default=2_000, ge=10, description="So many of those that tell a campaign; see `most_touchpoints`."
+    )
     events: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=100)], ...],
         Field(max_length=100),

@@ -25,6 +25,7 @@ def rules_of(settings: Settings) -> Rules:
         reminders_ms=tuple(after_s * 1000 for after_s in settings.carts.reminders_s),
         leftovers=settings.carts.leftovers,
         most_touchpoints=settings.sessions.most_touchpoints,
+        most_campaigns=settings.sessions.most_campaigns,
         most_cart_entries=settings.carts.most_entries,
         timer_lateness_ms=settings.actions.timer_lateness_s * 1000,
         max_action_age_ms=settings.actions.max_age_s * 1000,

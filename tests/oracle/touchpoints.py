@@ -68,7 +68,7 @@ def campaign_from(said: Mapping[str, str | None] | None) -> Campaign | None:
     """A campaign as decoded from a record."""
     if said is None:
         return None
-    return said["source"], said["medium"], said["name"], said["term"], said["content"]
+    return said.get("source"), said.get("medium"), said.get("name"), said.get("term"), said.get("content")
 
 
 def items_of(lines: Sequence[Mapping[str, Any]]) -> list[Item]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from schemas.catalog import CHANNELS, Catalog
 from schemas.codec import (
+    Campaign,
     CodecError,
     Reason,
     as_current,
@@ -73,7 +74,8 @@ def decision_by_hand(subject: str, record: dict[str, Any]) -> bytes:
             given[name] = counts_bytes(given[name].items())
     for name in ("first_campaign", "last_campaign"):
         if name in given:
-            given[name] = campaign_bytes(None if given[name] is None else (*given[name].values(),))
+            said = given[name]
+            given[name] = campaign_bytes(None if said is None else [said[part] for part in Campaign._fields])
     write: dict[str, Callable[..., bytes]] = {
         "sessions": encode_session,
         "carts": encode_cart,
