@@ -119,7 +119,7 @@ def test_an_orders_currency_outlives_its_cart() -> None:
     """
     task = OneTask(Rules(is_replay=True, recovery_ms=1_000))
     task.take(touchpoint("0", 0, event="Product Added", items=[{"product_id": "p"}]))
-    task.take(bought("1", 0, currency="EUR"), touchpoint("2", 40 * MINUTE_MS))
+    task.take(bought("1", MINUTE_MS, currency="EUR"), touchpoint("2", 40 * MINUTE_MS))
     task.tick(72 * HOUR_MS + 2 * MINUTE_MS)
     assert task.store[b"anonymous_id:a\0c"]
     task.take(touchpoint("3", 20 * MINUTE_MS, arrives_ms=72 * HOUR_MS + 3 * MINUTE_MS))
