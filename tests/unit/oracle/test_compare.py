@@ -52,23 +52,16 @@ def perfect(expected: Answer) -> Landed:
             touchpoints.append(LandedTouchpoint(t.message_id, root, session_of.get(t.message_id), is_late))
         sessions += [
             LandedSession(
-                s.members[0],
-                root,
-                s.started_ms,
-                s.ended_ms,
-                len(s.members),
-                s.channels,
-                s.orders,
-                s.revenue_micros,
-                True,
-                s.revenue,
-                s.is_bounce,
-                s.is_engaged,
-                s.path,
-                s.is_path_cut,
-                s.events,
-                s.first_campaign,
-                s.last_campaign,
+                *(s.members[0], root, s.started_ms, s.ended_ms, len(s.members)),
+                *(s.channels, s.orders, s.revenue_micros),
+                revenue=s.revenue,
+                is_bounce=s.is_bounce,
+                is_engaged=s.is_engaged,
+                path=s.path,
+                is_path_cut=s.is_path_cut,
+                events=s.events,
+                first_campaign=s.first_campaign,
+                last_campaign=s.last_campaign,
             )
             for s in story.sessions
         ]
