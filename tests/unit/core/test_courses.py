@@ -95,36 +95,39 @@ def test_a_retracted_session_says_nothing_of_what_happened() -> None:
 
 
 def test_campaigns_go_with_their_touchpoints() -> None:
-    """Two who become one have both in one session; who is taken out takes along what came through it."""
+    """Two who become one have both in one session; who is taken out takes along what came through it.
+
+    Seen to fail where a merge brings none, and where a split leaves them behind.
+    """
     task = OneTask()
     task.take(
         touchpoint("1", 0, anonymous_id="a", campaign=MAIL),
         touchpoint("2", MINUTE_MS, user_id="7", campaign=SEARCH),
-        touchpoint("3", 2 * MINUTE_MS, anonymous_id="a", user_id="7"),
     )
+    task.take(touchpoint("3", -MINUTE_MS, arrives_ms=3 * MINUTE_MS, anonymous_id="a", user_id="7"))
     task.tick(2 * HOUR_MS)
     [both] = standing(task)
     assert (both["first_campaign"], both["last_campaign"]) == (MAIL, SEARCH)
     task.take(act("split", "anonymous_id:a", 3 * HOUR_MS))
     task.tick(5 * HOUR_MS)
-    one, other = standing(task)
-    assert (one["first_campaign"], one["last_campaign"]) == (MAIL, MAIL)
-    assert (other["first_campaign"], other["last_campaign"]) == (SEARCH, SEARCH)
+    stays, leaves = standing(task)
+    assert (stays["first_campaign"], stays["last_campaign"]) == (SEARCH, SEARCH)
+    assert (leaves["first_campaign"], leaves["last_campaign"]) == (MAIL, MAIL)
 
 
 def test_an_orders_currency_outlives_its_cart() -> None:
     """Where carts are forgotten before sessions, a session that is worked out anew still knows what was paid in.
 
-    The cart goes 72 h after its end and a second, its session half an hour later.
+    The cart goes 72 h and a second after the order that ends it, the session of that half an hour later. Seen to fail
+    where the order is forgotten with the cart.
     """
     task = OneTask(Rules(is_replay=True, recovery_ms=1_000))
     task.take(touchpoint("0", 0, event="Product Added", items=[{"product_id": "p"}]))
-    task.take(bought("1", MINUTE_MS, currency="EUR"), touchpoint("2", 40 * MINUTE_MS))
-    task.tick(72 * HOUR_MS + 2 * MINUTE_MS)
-    assert task.store[b"anonymous_id:a\0c"]
-    task.take(touchpoint("3", 20 * MINUTE_MS, arrives_ms=72 * HOUR_MS + 3 * MINUTE_MS))
-    [session] = standing(task)
-    assert session["revenue"] == {"EUR": 10_000_000}
+    task.take(bought("1", 30 * MINUTE_MS + 500, currency="EUR"), touchpoint("2", 70 * MINUTE_MS))
+    task.tick(72 * HOUR_MS + 32 * MINUTE_MS)
+    task.take(touchpoint("3", 50 * MINUTE_MS, arrives_ms=72 * HOUR_MS + 33 * MINUTE_MS))
+    session = standing(task)[-1]
+    assert (session["touchpoints"], session["revenue"]) == (3, {"EUR": 10_000_000})
 
 
 def test_a_machines_campaigns_have_a_bound() -> None:
