@@ -8,7 +8,7 @@ are, or on who was sooner. Scenarios share lines, which take seconds to start: e
     lines           an installation that plays a stream: embedded, or on a real Kafka
     finals          what stands in the end, row by row, to compare two runs of one input
     promises        which ids of actions two runs must have in common
-    test_embedded   every scenario at once on one line (4 partitions, 1 worker); slow: other shapes, once more, in order
+    test_embedded   every scenario at once on one line (4 partitions, 1 worker); other shapes, once more, in order
     test_real       a day, two workers, once more, and a worker that was down, on a real Kafka
 
 `tests.simulation` does the same to the core alone, thousands of times; here broker, worker, sink and views take part.

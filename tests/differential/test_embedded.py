@@ -31,7 +31,7 @@ from tests.integration.line import Query
 from tests.oracle.compare import Landed, answer, differences, read_landed
 from tests.oracle.rules import HOUR_MS, MINUTE_MS
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("differential")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), pytest.mark.xdist_group("differential")]
 
 PEOPLE = 60
 WORKERS_FROM_MS = START_MS + 4 * HOUR_MS
@@ -200,7 +200,6 @@ def test_a_channel_that_lags_is_not_mistaken_for_silence_for_good(shop: Played) 
     assert_told(shop, expected)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("partitions", "workers"), [(4, 1), (4, 2), (1, 1), (1, 2), (12, 1), (12, 2)])
 def test_no_shape_of_the_line_changes_an_answer(
     shop: Played, tmp_path: Path, partitions: int, workers: int
@@ -217,7 +216,6 @@ def test_no_shape_of_the_line_changes_an_answer(
     assert_alike(shop.finals, again.finals, promised=promised)
 
 
-@pytest.mark.slow
 def test_an_order_of_arrival_changes_no_answer(seed: int, tmp_path: Path) -> None:
     """Some hours of the shop, shuffled over 72, and each touchpoint when it occurred: equal rows, ids included.
 
