@@ -95,10 +95,7 @@ def test_a_retracted_session_says_nothing_of_what_happened() -> None:
 
 
 def test_campaigns_go_with_their_touchpoints() -> None:
-    """Two who become one have both in one session; who is taken out takes along what came through it.
-
-    Seen to fail where a merge brings none, and where a split leaves them behind.
-    """
+    """Two who become one have both in one session; who is taken out takes along what came through it."""
     task = OneTask()
     task.take(
         touchpoint("1", 0, anonymous_id="a", campaign=MAIL),
