@@ -198,7 +198,9 @@ class Profiles:
 
     def held_until(self, profile: Profile, clock_ms: int, *, now_ms: int) -> int | None:
         """When timers that are due may fire, at the earliest; None if nothing stands against it."""
-        if profile.proposal or profile.arriving or clock_ms <= profile.merged_ms:
+        # What waits for others, or for an answer of somebody who waits, may take more rounds than clocks do.
+        is_under_way = profile.proposal or profile.expecting or profile.reserved or profile.waiting
+        if is_under_way or clock_ms <= profile.merged_ms:
             return max(clock_ms, profile.merged_ms) + 1
         if clock_ms < profile.arrived_ms:
             return profile.arrived_ms

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from streams.core import claims
+from streams.core.actor import Profile
 from streams.core.actors import load
+from streams.core.messages import Bid, Cause
+from streams.core.profile import Profiles
 from streams.core.rules import Rules
 from tests.unit.core.records import (
     HOUR_MS,
@@ -55,6 +59,17 @@ def test_a_duplicate_counts_once_however_it_comes() -> None:
     assert effects.counts["duplicates"] == 1
     assert effects.outputs == {}
     assert task.sessions() == [(0, 0, 1)]
+
+
+def test_nothing_is_decided_while_a_claim_has_no_answer() -> None:
+    """Whom it is put to may be waiting for others, for longer than clocks take to go round."""
+    profiles, profile = Profiles(Rules(is_replay=True)), Profile(["user_id:u"])
+    assert profiles.held_until(profile, 10, now_ms=0) is None
+    bid = Bid("device_id:d", "user_id:u", 1, Cause("m", 0, 0, "user_id:u"))
+    claims.add(profile.reserved, bid)
+    assert profiles.held_until(profile, 10, now_ms=0) == 11
+    claims.remove(profile.reserved, bid)
+    assert profiles.held_until(profile, 11, now_ms=0) is None
 
 
 def test_a_copy_of_one_that_came_late_counts_once() -> None:
