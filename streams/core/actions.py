@@ -141,6 +141,8 @@ def _follow(action: Action, episode: Episode, step: StepRow, recovery_ms: int) -
     action.opened_ms, action.opened_by = episode.opened_ms, episode.opened_by
     action.cart_id = episode.cart_id
     if action.step == FAILURE:
+        # It may be about another than it was decided on, which is heard of later.
+        action.decided_ms = max(action.decided_ms, episode.failed_arrived_ms)
         action.trigger, action.currency = (
             PAYMENT_FAILED,
             episode.failed_currency or currency_at(episode, NEVER),

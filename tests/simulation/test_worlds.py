@@ -61,6 +61,7 @@ ONCE = {
     3_032_700: "the same, where it was the claimant that had claimed an account",
     1_003_791: "an action that left with its person was told once more, as cancelled, by whom it left",
     10_054_631: "a touchpoint that came 72 h late was forgotten before its copy came, and landed twice",
+    1_008_312: "an earlier failed payment was acted on at a moment before it had arrived",
     10_166_484: "carts were decided on while a claim of their owner waited for others, longer than the clocks' rounds",
     9_012_741: "an identifier followed whom its claim was passed on to, and gave itself to two",
 }
