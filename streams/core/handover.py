@@ -114,7 +114,6 @@ class Handovers:
             claims.add(profile.reserved, bid)
         profile.expecting.append(message.child)
         actor.generation = max(actor.generation, message.generation + 1)
-
         self._send(
             Accept(
                 message.child,
@@ -151,7 +150,8 @@ class Handovers:
 
     def on_piece(self, actor: Actor, profile: Profile, message: Piece) -> None:
         """Members of a child, whose links lead to each other alone until the child itself is here."""
-        arriving = profile.arriving[message.child]
+        arriving = profile.arriving.get(message.child)
+        assert arriving is not None, "a piece of one that nobody has accepted"
         assert arriving.arrived == message.first, "a piece has come out of turn"
         self._actors.touch(actor)
         if arriving.base < 0:
@@ -195,6 +195,7 @@ class Handovers:
 
     def on_absorb(self, actor: Actor, profile: Profile, message: Absorb) -> None:
         """Take over a child."""
+        assert message.child in profile.expecting, "the state of one that nobody has accepted"
         self._actors.touch(actor)
         profile.expecting.remove(message.child)
         child = load(message.child, dict(message.state))
