@@ -11,6 +11,7 @@ from streams.agents.rules import rules_of
 from streams.agents.stores import stores_of
 from streams.core.identifier import Identifiers
 from streams.core.step import Step
+from streams.runtime.allocator import set_up_allocator
 from streams.runtime.broker_traits import BrokerTraits, traits_of
 from streams.runtime.commit import TaskTopics
 from streams.runtime.engine import Engine, EngineFactory, Store
@@ -75,6 +76,7 @@ def engine_factory(settings: Settings) -> EngineFactory:
 def start_worker(settings: Settings) -> int:
     """Runs one worker until it is told to stop. Returns its exit code. Raises NoTransactions, UnfitTopics,
     BrokerUnavailable, CannotServe, StateDirectoryUnavailable."""
+    set_up_allocator()
     set_up_logging(settings.worker.log_level)
     traits = asyncio.run(traits_of(settings.kafka.bootstrap_servers))
     refuse_unfit(settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import logging
 import os
@@ -22,7 +21,6 @@ __all__ = [
     "Seldom",
     "Stopping",
     "Worker",
-    "give_large_blocks_back",
     "run",
     "set_up_logging",
     "spare_garbage_collector",
@@ -49,8 +47,6 @@ _SWITCH_S = 0.0005
 """How long the thread that fetches waits for the interpreter while a step is at work. Stock: 5 ms, several times a
 fetch; p99 from produce to readable was 468 ms with that and 332 without, then 504 and 411, 595 and 703."""
 _SAID_AGAIN_S = 10.0
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""Their names in glibc's malloc.h."""
 
 
 class Seldom(logging.Filter):
@@ -122,7 +118,6 @@ class Worker(faust.Worker):
 
 def run(app: Any, *, stopping: Stopping, metrics: Metrics) -> int:
     """Runs the app until a signal or `stopping`. Returns the exit code."""
-    give_large_blocks_back()
     sys.setswitchinterval(_SWITCH_S)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -143,18 +138,6 @@ def spare_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 10, 10)
-
-
-def give_large_blocks_back() -> None:
-    """Where the C library is glibc: blocks from 128 KiB on are mapped, and given back when they are freed.
-
-    Left to itself it raises its bounds to what was last freed, up to 32 MiB: buffers of batches then come from a heap
-    that only grows. Seen with RocksDB and a million profiles: 49 MB in place of 75.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        for bound in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
-            mallopt(bound, 128 * 1024)
 
 
 def set_up_logging(log_level: str) -> None:

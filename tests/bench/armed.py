@@ -20,8 +20,9 @@ from streams.core.actor import Actor
 from streams.core.rules import HOUR_MS, LATE_MS
 from streams.core.timers import PREFIX as LISTS
 from streams.core.timers import SPAN_MS, Timers
+from streams.runtime.allocator import set_up_allocator
 from streams.runtime.engine import Reflected, Store
-from streams.runtime.worker import give_large_blocks_back, spare_garbage_collector
+from streams.runtime.worker import spare_garbage_collector
 from tests.bench.inputs import addition_ns
 from tests.bench.profiles import rss_bytes
 from tests.stores import stores_in
@@ -224,7 +225,7 @@ def main() -> None:
     parser.add_argument("timers", type=int)
     parser.add_argument("directory", type=Path)
     asked = parser.parse_args()
-    give_large_blocks_back()
+    set_up_allocator()
     with stores_in(asked.directory / "state", asked.kind) as make_store:
         # What every worker has, however many timers: code, and the memory of a batch at work.
         Task(make_store(1), People(2 * BATCH, asked.spread == "scattered")).arm()

@@ -25,8 +25,8 @@ from schemas.codec import encode_touchpoint
 from streams.core.rules import Rules
 from streams.core.step import INPUTS, Step
 from streams.core.touchpoint import TICK_HEADER
+from streams.runtime.allocator import set_up_allocator
 from streams.runtime.engine import Reflected, Store
-from streams.runtime.worker import give_large_blocks_back
 from tests.bench.stream import KafkaRecord
 from tests.stores import stores_in
 
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--again", action="store_true")
     asked = parser.parse_args()
-    give_large_blocks_back()
+    set_up_allocator()
     with stores_in(asked.directory / "state", asked.kind) as make_store:
         # What every worker has, whoever its people are.
         warm = Task(make_store(1))
