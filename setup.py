@@ -18,6 +18,7 @@ COMPILED = (
     "streams/core/acts.py",
     "streams/core/arrivals.py",
     "streams/core/belongings.py",
+    "streams/core/browses.py",
     "streams/core/carts.py",
     "streams/core/changed.py",
     "streams/core/claims.py",

@@ -266,10 +266,18 @@ class Carts(Section):
         description="What an order leaves of a cart that it was not made from, and has not all products of: drop, it "
         "goes as well; keep, it stays and may be abandoned.",
     )
+    browse_views: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="So many views of products with nothing in the cart make a browse, which is abandoned after "
+        "abandon_after_s as a cart is, once within recovery_s; 0: browses do not count, and views are not remembered.",
+    )
     most_entries: int = Field(
         default=2_000,
         ge=10,
-        description="So many touchpoints about one person's cart are remembered; further ones do not count.",
+        description="So many touchpoints about one person's carts and browses are remembered; a bot's further ones "
+        "land without a session.",
     )
 
     @field_validator("reminders_s")

@@ -24,6 +24,7 @@ def rules_of(settings: Settings) -> Rules:
         recovery_ms=settings.carts.recovery_s * 1000,
         reminders_ms=tuple(after_s * 1000 for after_s in settings.carts.reminders_s),
         leftovers=settings.carts.leftovers,
+        browse_views=settings.carts.browse_views,
         most_touchpoints=settings.sessions.most_touchpoints,
         most_campaigns=settings.sessions.most_campaigns,
         most_cart_entries=settings.carts.most_entries,

@@ -8,6 +8,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from streams.core.browses import Browse
 from streams.core.carts import Episode
 from streams.core.claims import Claims
 from streams.core.journal import Journal
@@ -43,8 +44,8 @@ class Profile:
     """
 
     __slots__ = (
-        "accepted", "actions", "acts", "arrived_ms", "arriving", "episodes", "epoch", "expecting", "found_ms",
-        "last_digest", "last_ms", "late", "links", "lost", "members", "merged_ms", "name", "proposal",
+        "accepted", "actions", "acts", "arrived_ms", "arriving", "browses", "episodes", "epoch", "expecting",
+        "found_ms", "last_digest", "last_ms", "late", "links", "lost", "members", "merged_ms", "name", "proposal",
         "proposed_size", "refused", "reserved", "revision", "sessions", "shelf", "spare", "via", "waiting",
     )  # fmt: skip
 
@@ -66,6 +67,7 @@ class Profile:
         self.sessions: list[Session] = []
         self.shelf = Shelf()
         self.episodes: list[Episode] = []
+        self.browses: list[Browse] = []
         self.actions: list[Action] = []
         self.late: dict[int, int] = {}
         self.proposal = ""

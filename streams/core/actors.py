@@ -12,6 +12,7 @@ import msgspec
 
 from streams.core import roster
 from streams.core.actor import Actor, Profile
+from streams.core.browses import Browse
 from streams.core.carts import Episode, paid_of, reminded_of
 from streams.core.claims import bids_of, claims_of
 from streams.core.journal import Journal
@@ -78,6 +79,7 @@ def _stored(actor: Actor, profile: Profile, sessions: list[SessionRow], journal:
         profile.shelf.parts(), links, actor.generation, _contested(actor, profile, via),
         "" if profile.name == actor.identifier else profile.name, profile.proposed_size,
         roster.parts_of(len(profile.members)), reminded_of(profile.episodes), paid_of(profile.episodes),
+        [browse.row() for browse in profile.browses],
     )  # fmt: skip
 
 
@@ -174,6 +176,7 @@ def _fill(profile: Profile, head: Root) -> None:
         episode.paying_ms, episode.currencies = paying_ms, currencies
         episode.failed, episode.failed_digest = failed, digest
         episode.failed_arrived_ms, episode.failed_currency = arrived_ms, currency
+    profile.browses = [Browse(*browse) for browse in head.browses]
     profile.actions = head.actions
     profile.late, profile.proposal, profile.waiting = head.late, head.proposal, head.waiting
     profile.proposed_size = head.proposed_size

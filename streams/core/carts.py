@@ -9,7 +9,6 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from streams.core.journal import Row
 from streams.core.rules import KEEP, Rules
 from streams.core.shapes import NO_TIMER, CartEntry, EpisodeRow, Item, PaidRow, RemindedRow, StepRow
 
@@ -19,7 +18,8 @@ UPDATED: Final = 3
 ORDERED: Final = 4
 PAYING: Final = 5
 FAILED: Final = 6
-"""What a touchpoint does to the cart: the `kind` of a CartEntry."""
+VIEWED: Final = 7
+"""What a touchpoint does to the cart: the `kind` of a CartEntry; VIEWED nothing, see `browses`."""
 
 COMMERCE_OF: Final = {
     "Product Added": ADDED,
@@ -41,7 +41,30 @@ EXPIRED: Final = "expired"
 
 
 @mypyc_attr(acyclic=True)
-class Episode:
+class Span:
+    """A stretch of a profile's touchpoints that actions are about: from the one that opens it to the one that ends it.
+
+    `due_ms` is the end of the owner's first silence, as far as known. Times in epoch ms.
+    """
+
+    __slots__ = (
+        "arrived_ms", "digest", "due_ms", "end_digest", "ended_ms", "opened_by", "opened_ms", "outcome",
+        "revenue_micros",
+    )  # fmt: skip
+
+    opened_ms: int
+    digest: int
+    opened_by: str
+    due_ms: int
+    arrived_ms: int
+    outcome: str
+    ended_ms: int
+    end_digest: int
+    revenue_micros: int | None
+
+
+@mypyc_attr(acyclic=True)
+class Episode(Span):
     """From the touchpoint that fills an empty cart to the one that empties it.
 
     `due_ms` is the end of the owner's first silence, as far as known; `left` is what lay in the cart then, set once a
@@ -54,9 +77,9 @@ class Episode:
     """
 
     __slots__ = (
-        "arrived_ms", "cart_id", "currencies", "currency", "digest", "due_ms", "end_digest", "ended_by", "ended_ms",
-        "failed", "failed_arrived_ms", "failed_currency", "failed_digest", "is_given_up", "items", "last_by", "later",
-        "left", "left_by", "opened_by", "opened_ms", "outcome", "paying_ms", "quiet_ms", "revenue_micros", "updated_ms",
+        "cart_id", "currencies", "currency", "ended_by", "failed", "failed_arrived_ms", "failed_currency",
+        "failed_digest", "is_given_up", "items", "last_by", "later", "left", "left_by", "paying_ms", "quiet_ms",
+        "updated_ms",
     )  # fmt: skip
 
     def __init__(
@@ -116,14 +139,14 @@ class Episode:
         )  # fmt: skip
 
 
-def episode_id_of(episode: Episode) -> str:
-    """Names an episode by its first touchpoint, so that nothing a merge can change is in it."""
-    return f"{episode.opened_ms:011x}-{episode.digest:016x}"
+def episode_id_of(span: Span) -> str:
+    """Names it by its first touchpoint, so that nothing a merge can change is in it."""
+    return f"{span.opened_ms:011x}-{span.digest:016x}"
 
 
-def is_open(episode: Episode) -> bool:
-    """True while something lies in the cart."""
-    return episode.outcome == OPEN
+def is_open(span: Span) -> bool:
+    """True while it lasts: of an episode, while something lies in the cart."""
+    return span.outcome == OPEN
 
 
 def is_abandoned(episode: Episode) -> bool:
@@ -186,15 +209,20 @@ def is_moved_by(episode: Episode, at_ms: int, rules: Rules) -> bool:
     return any(due_ms - abandon_after_ms < at_ms <= due_ms for due_ms, _, _ in steps_of(episode, rules))
 
 
-def holds(episode: Episode, at_ms: int, digest: int) -> bool:
-    """True if a touchpoint at this place belongs to the episode."""
-    opened_ms = episode.opened_ms
-    if at_ms < opened_ms or (at_ms == opened_ms and digest < episode.digest):
+def holds(span: Span, at_ms: int, digest: int) -> bool:
+    """True if a touchpoint at this place belongs to it."""
+    opened_ms = span.opened_ms
+    if at_ms < opened_ms or (at_ms == opened_ms and digest < span.digest):
         return False
-    if episode.outcome == OPEN:
+    if span.outcome == OPEN:
         return True
-    ended_ms = episode.ended_ms
-    return at_ms < ended_ms or (at_ms == ended_ms and digest <= episode.end_digest)
+    ended_ms = span.ended_ms
+    return at_ms < ended_ms or (at_ms == ended_ms and digest <= span.end_digest)
+
+
+def end(span: Span, outcome: str, *, at_ms: int) -> None:
+    """That is how it ended, and when."""
+    span.outcome, span.ended_ms = outcome, at_ms
 
 
 def value_micros(items: Iterable[Item]) -> int:
@@ -218,7 +246,7 @@ def advance(episodes: list[Episode], at_ms: int, cart: CartEntry | None, rules: 
     if cart is None:
         return False
     if episode is not None and at_ms > touched_ms(episode) + rules.recovery_ms:
-        _end(episode, EXPIRED, at_ms=touched_ms(episode) + rules.recovery_ms)
+        end(episode, EXPIRED, at_ms=touched_ms(episode) + rules.recovery_ms)
         episode = None
     if episode is None:
         return _open(episodes, cart, rules)
@@ -226,20 +254,9 @@ def advance(episodes: list[Episode], at_ms: int, cart: CartEntry | None, rules: 
     return True
 
 
-def episodes_of(in_order: Iterable[Row], carts: Sequence[CartEntry], rules: Rules) -> list[Episode]:
-    """All episodes of a profile, its journal and its cart entries given in event-time order."""
-    by_digest = {cart.digest: cart for cart in carts}
-    episodes: list[Episode] = []
-    for at_ms, digest, _, _, _, _ in in_order:
-        cart = by_digest.get(digest)
-        if cart is not None or (episodes and is_open(episodes[-1]) and _is_awaited(episodes[-1], rules)):
-            advance(episodes, at_ms, cart, rules)
-    return episodes
-
-
-def _is_awaited(episode: Episode, rules: Rules) -> bool:
+def is_awaited(episode: Episode, rules: Rules) -> bool:
     """Whether a touchpoint that is not about the cart can still change when it is due."""
-    return episode.left is None or len(episode.later) < len(rules.reminders_ms)
+    return is_open(episode) and (episode.left is None or len(episode.later) < len(rules.reminders_ms))
 
 
 def _pass_steps(episode: Episode, at_ms: int, rules: Rules) -> None:
@@ -298,7 +315,7 @@ def _apply(episode: Episode, cart: CartEntry, *, keeps_leftovers: bool) -> None:
             episode.arrived_ms = max(episode.arrived_ms, cart.arrived_ms)
         _note_payment(episode, cart)
         return
-    _end(episode, PURCHASED if is_order else EMPTIED, at_ms=cart.occurred_ms)
+    end(episode, PURCHASED if is_order else EMPTIED, at_ms=cart.occurred_ms)
     episode.end_digest, episode.ended_by = cart.digest, cart.message_id
     episode.revenue_micros = cart.revenue_micros if is_order else None
 
@@ -322,10 +339,6 @@ def _note_payment(episode: Episode, cart: CartEntry) -> None:
             cart.digest,
         )
         episode.failed_arrived_ms, episode.failed_currency = cart.arrived_ms, episode.currency
-
-
-def _end(episode: Episode, outcome: str, *, at_ms: int) -> None:
-    episode.outcome, episode.ended_ms = outcome, at_ms
 
 
 def _contents(items: tuple[Item, ...], cart: CartEntry) -> tuple[Item, ...]:

@@ -1,4 +1,5 @@
-"""What an actor keeps of touchpoints beside its journal: what they did to the cart, and the campaigns they came from.
+"""What an actor keeps of touchpoints beside its journal: what they did to the cart, which products they
+viewed, and the campaigns they came from.
 
 Owns how these entries come together, go apart and are forgotten; they lie in event-time order, but for cart entries of
 an actor that is unsettled. Must not know what a cart or a session is.
@@ -8,7 +9,7 @@ from collections.abc import Container, Iterable
 from typing import Final
 
 from streams.core.actor import Actor
-from streams.core.carts import ORDERED
+from streams.core.carts import ORDERED, VIEWED
 from streams.core.shapes import CampaignEntry, CartEntry
 
 MAX_CURRENCY: Final = 16
@@ -66,16 +67,20 @@ def forget_before(actor: Actor, cutoff_ms: int) -> None:
         actor.campaigns = [entry for entry in actor.campaigns if entry.occurred_ms >= cutoff_ms]
 
 
-def forget_cart(actor: Actor, end: tuple[int, int] | None) -> None:
-    """Drop the entries of an episode that ended there (None: that lasts), and of all before it.
+def forget_cart(actor: Actor, end: tuple[int, int]) -> None:
+    """Drop the entries of an episode that ended there, and of all before it.
 
     Not those of orders, which say the currency of their session for as long as the journal remembers it; without an
     open cart they do nothing.
     """
     actor.has_new_carts = True
-    actor.carts = [
-        cart for cart in actor.carts if cart.kind == ORDERED or (end is not None and place_of(cart) > end)
-    ]
+    actor.carts = [cart for cart in actor.carts if cart.kind == ORDERED or place_of(cart) > end]
+
+
+def forget_views(actor: Actor, end: tuple[int, int]) -> None:
+    """Drop the views of a browse that ended there, and of all before it."""
+    actor.has_new_carts = True
+    actor.carts = [cart for cart in actor.carts if cart.kind != VIEWED or place_of(cart) > end]
 
 
 def currencies_of(carts: Iterable[CartEntry]) -> dict[int, str]:

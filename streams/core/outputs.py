@@ -18,7 +18,7 @@ from schemas.decision_writer import (
     item_bytes,
     texts_bytes,
 )
-from streams.core.actions import CANCELLED, DUE, PAYMENT_FAILED, RECOVERED
+from streams.core.actions import ABANDONED_BROWSE, CANCELLED, DUE, PAYMENT_FAILED, RECOVERED
 from streams.core.actor import Actor
 from streams.core.belongings import Belonging
 from streams.core.carts import EMPTIED, OPEN, PURCHASED, Episode, episode_id_of, value_micros
@@ -43,6 +43,13 @@ _WHY_PAYMENT: Final = {
     CANCELLED: "what became known since shows that the cart had no such failure of its own",
     RECOVERED: "a payment for the cart failed, and it was bought after due_at",
 }
+_WHY_BROWSE: Final = {
+    DUE: "products were viewed with nothing in the cart, and who did so was silent until due_at",
+    CANCELLED: "what became known since shows that something was put into the cart or bought, or more was done, "
+    "before due_at",
+    RECOVERED: "products were viewed and left at that, and something was bought after due_at",
+}
+_WHY_OF: Final = {PAYMENT_FAILED: _WHY_PAYMENT, ABANDONED_BROWSE: _WHY_BROWSE}
 
 
 def session_records(changed: Changed) -> list[Output]:
@@ -174,7 +181,7 @@ def _action(actor: Actor, action: Action, rules: Rules) -> Output:
         currency=action.currency,
         identifiers=_addresses(actor, rules),
         channels=texts_bytes(rules.action_channels),
-        reason=(_WHY_PAYMENT if action.trigger == PAYMENT_FAILED else _WHY)[action.status],
+        reason=_WHY_OF.get(action.trigger, _WHY)[action.status],
         caused_by=texts_bytes(dict.fromkeys((action.opened_by, action.caused_by))),
         historical=action.is_historical,
         variant=None,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from streams.core import claims, entries
 from streams.core.actor import Actor, Profile
-from streams.core.carts import OPEN, Episode, is_moved_by, is_open
+from streams.core.carts import Episode, is_open
 from streams.core.changed import Changed
 from streams.core.courses import course_of
 from streams.core.decided import epoch_of, joined
@@ -78,7 +78,7 @@ class Profiles:
             gap_ms = self._gaps_ms[channel]
             session = extend(profile.sessions, at_ms, digest, channel, kind, revenue, currency, gap_ms)
             self.changed.sessions[session_id_of(session)] = (actor, session)
-            if cart is not None or (profile.episodes and profile.episodes[-1].outcome == OPEN):
+            if cart is not None or self._shopping.waits(profile):
                 self._shopping.advance(actor, profile, at_ms, cart)
             return session
         # Before the last one: most change one session and no cart, the others need the whole journal.
@@ -87,11 +87,7 @@ class Profiles:
         if earlier is not None:
             self.changed.gone_sessions.pop(session_id_of(earlier), None)
             self.changed.sessions[session_id_of(earlier)] = (actor, earlier)
-        if (
-            earlier is None
-            or cart is not None
-            or any(is_moved_by(episode, at_ms, self._rules) for episode in profile.episodes)
-        ):
+        if earlier is None or cart is not None or self._shopping.is_moved_by(profile, at_ms):
             actor.is_unsettled = True
             self.unsettled.append(actor)
         return earlier
@@ -264,12 +260,9 @@ class Profiles:
         self._shopping.rebuild(actor, profile, episodes, in_order)
 
     def _forget_session_ms(self, profile: Profile) -> int:
-        """When the oldest session can go: not before the oldest cart that began in it."""
+        """When the oldest session can go: not before the oldest cart or browse that began in it."""
         session = profile.sessions[0]
-        due_ms = session.cover_ms + LATE_MS + 1
-        if profile.episodes and profile.episodes[0].opened_ms <= session.ended_ms:
-            return max(due_ms, self._shopping.forget_ms(profile))
-        return due_ms
+        return max(session.cover_ms + LATE_MS + 1, self._shopping.kept_until_ms(profile, session.ended_ms))
 
     def _forget(self, actor: Actor, clock_ms: int) -> None:
         """Drop what no record can change any more: one that is not late cannot reach back so far."""

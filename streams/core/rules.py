@@ -58,6 +58,8 @@ class Rules:
     recovery_ms: int = 72 * HOUR_MS
     leftovers: str = DROP
     """DROP or KEEP: what an order leaves of a cart that it names no part of, and has not all products of."""
+    browse_views: int = 0
+    """So many views of products with nothing in the cart make a browse that may be abandoned; 0: nothing does."""
     timer_lateness_ms: int = 10_000
     max_action_age_ms: int = 24 * HOUR_MS
     expires_ms: int = 24 * HOUR_MS

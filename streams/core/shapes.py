@@ -86,6 +86,12 @@ PaidRow = tuple[int, StepRow | None, int, int, str | None, tuple[tuple[int, str]
 arrived and in which currency; and the currencies that its prices had before, each with when that ended."""
 
 
+BrowseRow = tuple[
+    int, int, str, int, int, str | None, str, int, int, int, bool, str, int, int, int | None,
+]  # fmt: skip
+"""A browse as it is stored: the fields of `browses.Browse` in order."""
+
+
 class Action(msgspec.Struct, gc=False, array_like=True):
     """One decided action as last said; times in epoch ms, money in micros."""
 
@@ -186,6 +192,7 @@ class Root(msgspec.Struct, gc=False, array_like=True, tag=1):
     members_parts: int = 0
     reminded: list[RemindedRow] = []
     paid: list[PaidRow] = []
+    browses: list[BrowseRow] = []
 
 
 class Numbers(msgspec.Struct, array_like=True):

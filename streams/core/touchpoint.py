@@ -24,7 +24,7 @@ from schemas.codec import (
     read_identifiers,
     schema_id_of,
 )
-from streams.core.carts import COMMERCE_OF
+from streams.core.carts import COMMERCE_OF, VIEWED
 from streams.core.identifier import Identifiers
 from streams.core.rules import LATE_MS, Rules
 from streams.core.shapes import CampaignEntry, CartEntry, Item
@@ -34,6 +34,7 @@ TICK_HEADER: Final = "clock-ms"
 MAX_MESSAGE_ID: Final = 512
 MAX_CAMPAIGN: Final = 256
 """So many characters are kept of each part of a campaign."""
+PRODUCT_VIEWED: Final = "Product Viewed"
 CHANNEL_CODES: Final = {channel: code for code, channel in enumerate(CHANNELS)}
 
 
@@ -62,7 +63,7 @@ class Touchpoint:
 
     `occurred_ms` is corrected: nothing occurs after it was received, nothing is received after it arrived.
     `identifiers` are usable ones, lowest first. `event` is a code of the vocabulary; `cart` is set where the touchpoint
-    touches a cart, `campaign` where it has one.
+    touches a cart, or views a product that counts, `campaign` where it has one.
     """
 
     __slots__ = (
@@ -110,6 +111,7 @@ class Reader:
         "_channels",
         "_identifiers",
         "_is_replay",
+        "_kinds",
         "_max_bytes",
         "_vocabulary",
         "blocked",
@@ -121,6 +123,7 @@ class Reader:
         self._is_replay = rules.is_replay
         self._max_bytes = rules.max_record_bytes
         self._vocabulary = Vocabulary(rules.events)
+        self._kinds = COMMERCE_OF | {PRODUCT_VIEWED: VIEWED} if rules.browse_views else COMMERCE_OF
         self.blocked: tuple[str, ...] = ()
         self._channels = {frame(at, b""): channel for at, channel in catalog.channels.items()}
 
@@ -147,7 +150,7 @@ class Reader:
         self.blocked = self._identifiers.blocked(raw)
         if not identifiers:
             raise CodecError(Reason.NO_IDENTIFIER, "no identifier that says who it was")
-        kind = COMMERCE_OF.get(event)
+        kind = self._kinds.get(event)
         if kind is None:
             campaign = check_rest(value, end, channel)
             commerce = None

@@ -32,7 +32,8 @@ _ACTIONS = (
     "SELECT action_id, opened_by, profile_id, status, toUnixTimestamp64Milli(due_at), "
     "arrayStringConcat(arraySort(arrayMap(i -> concat(i.product_id, '=', toString(i.quantity)), items)), ' '), "
     "value_micros, recovered_micros "
-    "FROM current_actions WHERE trigger != 'payment_failed' AND step = 1 AND status != 'cancelled'"
+    "FROM current_actions "
+    "WHERE trigger IN ('abandoned_cart', 'abandoned_checkout') AND step = 1 AND status != 'cancelled'"
 )
 
 

@@ -6,17 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.oracle.acts import Act
+from tests.oracle.browses import Browse, browses_of
 from tests.oracle.carts import FAILED, Abandonment, Cart, Episode, Failure, episodes_of, value_micros
 from tests.oracle.persons import on_time, persons_of
 from tests.oracle.rules import DEFAULT, Rules
 from tests.oracle.touchpoints import Touchpoint, arrived_ms, occurred_ms
 
-CART, CHECKOUT, PAYMENT = "abandoned_cart", "abandoned_checkout", "payment_failed"
+CART, CHECKOUT, PAYMENT, BROWSE = "abandoned_cart", "abandoned_checkout", "payment_failed", "abandoned_browse"
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What one reminder or failed payment calls for, known by who opened its episode, its trigger and number."""
+    """What one reminder, failed payment or browse calls for, known by its opener, its trigger and number."""
 
     opened_by: str
     due_ms: int
@@ -32,6 +33,26 @@ class Action:
     def key(self) -> tuple[str, str, int]:
         """What it is known by."""
         return self.opened_by, self.trigger, self.step
+
+
+def all_actions_of(touchpoints: Sequence[Touchpoint], rules: Rules = DEFAULT) -> tuple[Action, ...]:
+    """Of one person: those for carts and those for browses."""
+    browses = browses_of(touchpoints, rules)
+    browsed = (_browsed(browse, browse.due_ms) for browse in browses if browse.due_ms is not None)
+    return *actions_of(episodes_of(touchpoints, rules), rules), *browsed
+
+
+def _browsed(browse: Browse, due_ms: int) -> Action:
+    return Action(
+        opened_by=browse.opened_by,
+        due_ms=due_ms,
+        status="recovered" if browse.order else "due",
+        items=browse.items,
+        value_micros=value_micros(browse.items),
+        recovered_micros=browse.order.revenue_micros if browse.order else None,
+        trigger=BROWSE,
+        currency=browse.currency,
+    )
 
 
 def actions_of(episodes: Sequence[Episode], rules: Rules = DEFAULT) -> tuple[Action, ...]:
@@ -90,6 +111,6 @@ def expected_as_of(
     return tuple(
         action
         for person in persons_of(known, rules, acts)
-        for action in actions_of(episodes_of(on_time(person, rules), rules), rules)
+        for action in all_actions_of(on_time(person, rules), rules)
         if action.due_ms + rules.timer_lateness_ms <= clock_ms
     )

@@ -63,6 +63,7 @@ class Rules:
     `limits`: how many identifiers of a type one person has at most; `moving`: types that follow their latest user.
     `reminders_ms`: when an abandoned cart is due again, from the beginning of the first silence.
     `keeps_leftovers`: an order that was not made from the cart leaves in it what was not bought.
+    `browse_views`: so many views of products with nothing in the cart make a browse; 0: there are none.
     `events` are named beside EVENTS.
     `drop_plus_tags` are domains (`*`: every one), `blocked` are `value`, `type:value` or `type:pattern`.
     """
@@ -82,6 +83,8 @@ class Rules:
     reminders_ms: tuple[int, ...] = ()
     recovery_ms: int = 72 * HOUR_MS
     keeps_leftovers: bool = False
+    browse_views: int = 0
+    most_viewed: int = 20
     late_after_ms: int = 72 * HOUR_MS
     timer_lateness_ms: int = 10 * SECOND_MS
     historical_after_ms: int = 24 * HOUR_MS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tests.oracle.actions import Action, actions_of
+from tests.oracle.actions import Action, all_actions_of
 from tests.oracle.acts import Act
 from tests.oracle.carts import Episode, episodes_of
 from tests.oracle.persons import Person, on_time, persons_of
@@ -68,11 +68,10 @@ def answer(touchpoints: Iterable[Touchpoint], rules: Rules = DEFAULT, acts: Iter
 def story_of(person: Person, rules: Rules = DEFAULT) -> Story:
     """Sessions, episodes and actions of one person."""
     counted = on_time(person, rules)
-    episodes = episodes_of(counted, rules)
     return Story(
         person=person,
         late=frozenset(t.message_id for t in person.touchpoints if is_late(t, rules)),
         sessions=sessions_of(counted, rules),
-        episodes=episodes,
-        actions=actions_of(episodes, rules),
+        episodes=episodes_of(counted, rules),
+        actions=all_actions_of(counted, rules),
     )

@@ -111,7 +111,30 @@ def world(seed: int) -> World:
     fed = sorted([*originals, *copies], key=lambda t: t.arrival_ms)
     acts, ticks_ms = _acts(seed, fed), _ticks_ms(rng, fed)
     told, events = _told(seed, _with_payments(seed, fed))
-    return World(seed, told, ticks_ms, replace(rules, events=events), acts)
+    looked, browse_views = _looked(seed, told)
+    return World(seed, looked, ticks_ms, replace(rules, events=events, browse_views=browse_views), acts)
+
+
+def _looked(seed: int, fed: Sequence[Touchpoint]) -> tuple[tuple[Touchpoint, ...], int]:
+    """In three worlds of seven browses count, after one to three views, and most is looked at, not put in."""
+    rng = Random(f"browses {seed}")
+    browse_views = rng.choice([0, 0, 0, 0, 1, 2, 3])
+    if not browse_views:
+        return tuple(fed), 0
+    views = {
+        name: tuple(
+            Item(rng.choice("xyz"), rng.choice([1, 2]), rng.randint(0, 5) * 1000) for _ in range(lines)
+        )
+        for name in sorted({t.message_id for t in fed if t.event in ("Product Added", "Product Viewed")})
+        if (lines := rng.choice([0, 0, 1, 1, 2])) or rng.random() < 0.2
+    }
+    looked = [
+        replace(t, type="track", event="Product Viewed", items=views[t.message_id])
+        if t.message_id in views
+        else t
+        for t in fed
+    ]
+    return tuple(looked), browse_views
 
 
 def _told(seed: int, fed: Sequence[Touchpoint]) -> tuple[tuple[Touchpoint, ...], tuple[str, ...]]:

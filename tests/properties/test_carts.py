@@ -9,7 +9,8 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core.carts import COMMERCE_OF, Episode, episodes_of, is_moved_by, steps_of
+from streams.core.browses import folded
+from streams.core.carts import COMMERCE_OF, Episode, is_moved_by, steps_of
 from streams.core.journal import Row
 from streams.core.rules import Rules
 from streams.core.shapes import CartEntry
@@ -136,7 +137,7 @@ def _episodes(day: Sequence[Touchpoint], rules: Rules) -> list[Episode]:
             entries.append(
                 CartEntry(point.occurred_ms, digest, point.message_id, kind, point.cart_id, items, None, None)
             )
-    return episodes_of(rows, entries, rules)
+    return folded(rows, entries, rules)[0]
 
 
 def _status(episode: Episode) -> str:

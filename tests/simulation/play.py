@@ -194,6 +194,7 @@ def core_rules(rules: OracleRules) -> Rules:
         recovery_ms=rules.recovery_ms,
         reminders_ms=rules.reminders_ms,
         leftovers="keep" if rules.keeps_leftovers else "drop",
+        browse_views=rules.browse_views,
         timer_lateness_ms=rules.timer_lateness_ms,
         max_action_age_ms=rules.historical_after_ms,
         is_replay=rules.is_replay,

@@ -78,7 +78,7 @@ def test_worlds_have_everything() -> None:
         *("out of order", "three identifiers", "orders of two channels", "own gaps"),
         *("one email, two spellings", "one phone, two spellings"),
         *("bounce", "not engaged", "two currencies", "two campaigns", "call without a name"),
-        *("a further event", "another event", "abandoned_checkout", "payment_failed"),
+        *("a further event", "another event", "abandoned_checkout", "payment_failed", "abandoned_browse"),
     }
     assert {name: features[name] for name in wanted if features[name] < 4} == {}
     assert features["engaged by views"] >= 2
