@@ -24,7 +24,7 @@ ROWS = {
     "touchpoint": "SELECT message_id, profile_id, session_id, event_at, is_late FROM current_touchpoints",
     "session": "SELECT * EXCEPT (revision) FROM current_sessions",
     "cart": "SELECT * EXCEPT (revision) FROM current_carts",
-    ACTION: "SELECT concat(opened_by, '/', toString(step)), action_id, "
+    ACTION: "SELECT concat(opened_by, '/', toString(trigger), '/', toString(step)), action_id, "
     "current_actions.* EXCEPT (action_id, revision, decided_at, historical, identifiers) "
     "FROM current_actions WHERE status != 'cancelled'",
 }

@@ -1,14 +1,15 @@
 """Which ids of actions the rules promise, by the oracle: where it does not matter who was sooner, clock or record.
 
 An action has the id of its cart as it was known when it was decided. Where what arrives later tells of an earlier
-opening, or that two carts are one, its id depends on when that was read.
+opening, or that two carts are one, its id depends on when that was read. One on a failed payment has that of the
+payment, of which there may be an earlier one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tests.oracle.actions import Action, expected_as_of
+from tests.oracle.actions import PAYMENT, Action, expected_as_of
 from tests.oracle.carts import Episode
 from tests.oracle.compare import CopiesByMessage, answer
 from tests.oracle.rules import HOUR_MS
@@ -20,15 +21,16 @@ DAY_MS = 24 * HOUR_MS
 
 
 def promised_actions(touchpoints: Iterable[Touchpoint]) -> set[str]:
-    """`opener/step` of each action that could never have been decided under another opener."""
+    """`opener/trigger/step` of each action that could never have been decided under another opener."""
     expected = answer(touchpoints)
     copies = CopiesByMessage(expected)
     return {
-        f"{action.opened_by}/{action.step}"
+        f"{action.opened_by}/{action.trigger}/{action.step}"
         for story in expected.stories
         for episode in story.episodes
         for action in story.actions
         if action.opened_by == episode.opened_by
+        and action.trigger != PAYMENT
         and _is_promised(action, episode, copies.of(action.opened_by))
     }
 
@@ -43,5 +45,5 @@ def _is_promised(action: Action, episode: Episode, copies: Sequence[Touchpoint])
         due.opened_by == action.opened_by
         for clock_ms in until_ms
         for due in expected_as_of(copies, clock_ms)
-        if due.opened_by in of_the_cart and due.step == action.step
+        if due.opened_by in of_the_cart and due.step == action.step and due.trigger != PAYMENT
     )

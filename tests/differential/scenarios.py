@@ -22,8 +22,8 @@ from tests.simulation.feed import envelope_of, key_of
 from tests.unit.oracle.build import added, ordered, touchpoint
 
 __all__ = [
-    "OPENED_MS", "PEOPLE_A_KIND", "START_MS", "WRONG_CLOCKS", "Told", "a_day", "a_shuffled_day", "in_its_own_order",
-    "lagging_app", "late_tills", "merges_around_a_purchase", "unread_purchases", "wrong_clocks",
+    "OPENED_MS", "PEOPLE_A_KIND", "START_MS", "Told", "a_day", "a_shuffled_day", "clocks", "in_its_own_order",
+    "lagging_app", "late_tills", "marked", "merges_around_a_purchase", "unread_purchases", "wrong_clocks",
 ]  # fmt: skip
 
 START_MS = int(datetime(2025, 6, 2, tzinfo=UTC).timestamp() * 1_000)
@@ -175,11 +175,16 @@ WRONG_CLOCKS = {
 }
 
 
-def wrong_clocks() -> tuple[Scenario, Told]:
+def clocks(*, is_real: bool) -> dict[str, WrongClock]:
+    """Those that can be played: a real Kafka has a clock of its own, behind which nobody can be by a year for ever."""
+    return {name: clock for name, clock in WRONG_CLOCKS.items() if not (is_real and clock.receiver_ms)}
+
+
+def wrong_clocks(*, is_real: bool = False) -> tuple[Scenario, Told]:
     """A cart and, ten minutes later, an order, by producers whose clocks are wrong."""
     points: list[Touchpoint] = []
     told: Told = {}
-    for name, clock in WRONG_CLOCKS.items():
+    for name, clock in clocks(is_real=is_real).items():
         who = "user_id:" + name.replace(" ", "-")
         add, order = added(f"{name}: adds", who=who), ordered(f"{name}: buys", 10, who=who)
         told[add.message_id] = clock.told
