@@ -1,5 +1,5 @@
-"""What an actor keeps of touchpoints beside its journal: what they did to the cart, which products they
-viewed, and the campaigns they came from.
+"""What an actor keeps of touchpoints beside its journal: what they did to the cart, which products they viewed, and the
+campaigns they came from.
 
 Owns how these entries come together, go apart and are forgotten; they lie in event-time order, but for cart entries of
 an actor that is unsettled. Must not know what a cart or a session is.
