@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.browses import Browse, folded, is_shifted_by, step_of
-from streams.core.carts import COMMERCE_OF, PURCHASED, VIEWED, is_moved_by
-from streams.core.journal import Row
+from streams.core.carts import PURCHASED, is_moved_by
 from streams.core.rules import Rules
 from streams.core.shapes import CartEntry
-from streams.core.shapes import Item as CoreItem
 from tests.oracle import browses as oracle
 from tests.oracle.rules import HOUR_MS, MINUTE_MS
 from tests.oracle.rules import Rules as OracleRules
 from tests.oracle.touchpoints import Item, Touchpoint, position
+from tests.properties.days import days, remembered
 
 EVENTS = (
     *("Page Viewed",) * 3,
     *("Product Viewed",) * 6,
     *("Product Added", "Product Removed", "Cart Updated", "Order Completed", "Payment Failed"),
 )
-KINDS = COMMERCE_OF | {"Product Viewed": VIEWED}
 
 some_rules = st.builds(
     OracleRules,
@@ -35,28 +32,7 @@ some_rules = st.builds(
 )
 
 
-@st.composite
-def days(draw: st.DrawFn) -> list[Touchpoint]:
-    """Up to five hours of one person in order, on a grid of half the silence after which a browse is abandoned."""
-    points = []
-    for number in range(draw(st.integers(1, 16))):
-        at_ms = draw(st.integers(0, 20)) * 15 * MINUTE_MS
-        event = draw(st.sampled_from(EVENTS))
-        lines = st.lists(
-            st.builds(Item, st.sampled_from("xyz"), st.integers(1, 2), st.integers(0, 3)), max_size=2
-        )
-        points.append(
-            Touchpoint(
-                f"m{number}", event, at_ms, at_ms, at_ms, {"user_id": "1"},
-                items=tuple(draw(lines)) if event in KINDS else (),
-                cart_id=draw(st.sampled_from([None, "c1", "c2"])),
-                currency=draw(st.sampled_from([None, "EUR", "USD"])),
-            )
-        )  # fmt: skip
-    return sorted(points, key=position)
-
-
-@given(days(), some_rules)
+@given(days(EVENTS), some_rules)
 @settings(max_examples=250)
 def test_browses_are_the_oracles(day: list[Touchpoint], rules: OracleRules) -> None:
     """Seen to fail with each of these left out: the silence itself, the cart, the window after a view, its order."""
@@ -68,7 +44,7 @@ def test_browses_are_the_oracles(day: list[Touchpoint], rules: OracleRules) -> N
     assert [said for said in map(_said, *_browses(day, _core(rules))) if said is not None] == expected
 
 
-@given(days(), some_rules, st.data())
+@given(days(EVENTS), some_rules, st.data())
 @settings(max_examples=250)
 def test_what_does_not_shift_a_browse_changes_nothing(
     day: list[Touchpoint], rules: OracleRules, data: st.DataObject
@@ -81,7 +57,7 @@ def test_what_does_not_shift_a_browse_changes_nothing(
     at_ms = data.draw(st.integers(0, 20)) * 15 * MINUTE_MS
     late = Touchpoint("late", "Page Viewed", at_ms, at_ms, at_ms, {"user_id": "1"})
     before = _browses(day, core)
-    is_moved = any(is_moved_by(episode, at_ms, core) for episode in folded(*_held(day), core)[0])
+    is_moved = any(is_moved_by(episode, at_ms, core) for episode in folded(*remembered(day), core)[0])
     is_shifted = any(is_shifted_by(browse, at_ms, core) for browse in before[0])
     if position(late) < position(day[-1]) and not is_moved and not is_shifted:
         after = _browses(sorted([*day, late], key=position), core)
@@ -146,29 +122,11 @@ def _core(rules: OracleRules) -> Rules:
     )
 
 
-def _held(day: Sequence[Touchpoint]) -> tuple[list[Row], list[CartEntry]]:
-    """What is remembered of touchpoints: all of them, and what some did."""
-    rows: list[Row] = []
-    entries = []
-    for point in day:
-        digest = xxhash.xxh3_64_intdigest(point.message_id.encode()) >> 2
-        at_ms = point.occurred_ms
-        rows.append((at_ms, digest, 0, 0, 0, 0))
-        kind = KINDS.get(point.event)
-        if kind is not None:
-            items = tuple(CoreItem(i.product_id, "", "", i.quantity, i.price_micros) for i in point.items)
-            entry = CartEntry(
-                at_ms, digest, point.message_id, kind, point.cart_id, items, None, point.currency
-            )
-            entries.append(entry)
-    return rows, entries
-
-
 def _browses(
     day: Sequence[Touchpoint], rules: Rules
 ) -> tuple[list[Browse], list[list[CartEntry]], list[Rules]]:
     """Browses, and for each of them the entries and rules that it is read with."""
-    rows, entries = _held(day)
+    rows, entries = remembered(day)
     found = folded(rows, entries, rules)[1]
     return found, [entries] * len(found), [rules] * len(found)
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.browses import folded
-from streams.core.carts import COMMERCE_OF, Episode, is_moved_by, steps_of
-from streams.core.journal import Row
+from streams.core.carts import Episode, is_moved_by, steps_of
 from streams.core.rules import Rules
-from streams.core.shapes import CartEntry
 from streams.core.shapes import Item as CoreItem
 from tests.oracle import carts as oracle
 from tests.oracle.rules import HOUR_MS, MINUTE_MS
 from tests.oracle.rules import Rules as OracleRules
 from tests.oracle.touchpoints import Item, Touchpoint, position
+from tests.properties.days import days, remembered
 
 EVENTS = (
     *("Page Viewed",) * 5,
@@ -36,25 +34,7 @@ some_rules = st.builds(
 )
 
 
-@st.composite
-def days(draw: st.DrawFn) -> list[Touchpoint]:
-    """Up to five hours of one person in order, on a grid of half the silence that makes a cart abandoned."""
-    points = []
-    for number in range(draw(st.integers(1, 16))):
-        at_ms = draw(st.integers(0, 20)) * 15 * MINUTE_MS
-        event = draw(st.sampled_from(EVENTS))
-        lines = st.lists(st.builds(Item, st.sampled_from("xyz"), st.integers(1, 2)), max_size=2)
-        points.append(
-            Touchpoint(
-                f"m{number}", event, at_ms, at_ms, at_ms, {"user_id": "1"},
-                items=tuple(draw(lines)) if event in COMMERCE_OF else (),
-                cart_id=draw(st.sampled_from([None, "c1", "c2"])),
-            )
-        )  # fmt: skip
-    return sorted(points, key=position)
-
-
-@given(days(), some_rules)
+@given(days(EVENTS), some_rules)
 @settings(max_examples=250)
 def test_carts_are_the_oracles(day: list[Touchpoint], rules: OracleRules) -> None:
     """Seen to fail with each of these left out: the owner's last sign of life, the cart's expiry, its own orders."""
@@ -67,7 +47,7 @@ def test_carts_are_the_oracles(day: list[Touchpoint], rules: OracleRules) -> Non
     assert found == expected
 
 
-@given(days(), some_rules, st.data())
+@given(days(EVENTS), some_rules, st.data())
 @settings(max_examples=250)
 def test_what_does_not_move_a_cart_changes_nothing(
     day: list[Touchpoint], rules: OracleRules, data: st.DataObject
@@ -126,18 +106,7 @@ def _core(rules: OracleRules) -> Rules:
 
 
 def _episodes(day: Sequence[Touchpoint], rules: Rules) -> list[Episode]:
-    rows: list[Row] = []
-    entries = []
-    for point in day:
-        digest = xxhash.xxh3_64_intdigest(point.message_id.encode()) >> 2
-        rows.append((point.occurred_ms, digest, 0, 0, 0, 0))
-        kind = COMMERCE_OF.get(point.event)
-        if kind is not None:
-            items = tuple(CoreItem(i.product_id, "", "", i.quantity, i.price_micros) for i in point.items)
-            entries.append(
-                CartEntry(point.occurred_ms, digest, point.message_id, kind, point.cart_id, items, None, None)
-            )
-    return folded(rows, entries, rules)[0]
+    return folded(*remembered(day), rules)[0]
 
 
 def _status(episode: Episode) -> str:
