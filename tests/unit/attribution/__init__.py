@@ -1,0 +1,1 @@
+"""Who is credited with an order, held against slower ways to work it out and against outside answers."""
