@@ -1,0 +1,80 @@
+-- Parameter: lookback_days. An order is all Order Completed of a person with the same order_id, or one without any.
+-- Its own touchpoint belongs to the journey where it says how the person came. Orders in between cut nothing.
+CREATE OR REPLACE VIEW journeys AS
+WITH
+    came AS
+    (
+        SELECT
+            profile_id,
+            arraySort(groupArray((event_at, message_id, marketing_channel))) AS touches
+        FROM marketing_touchpoints
+        GROUP BY profile_id
+    ),
+    ordered AS
+    (
+        SELECT
+            profile_id,
+            arraySort(groupArray((ordered_at, first_message_id, order_id, revenue_micros, currency))) AS orders
+        FROM
+        (
+            SELECT
+                profile_id,
+                min(event_at) AS ordered_at,
+                argMin(message_id, (event_at, message_id)) AS first_message_id,
+                any(touchpoint.order_id) AS order_id,
+                sum(touchpoint.revenue_micros) AS revenue_micros,
+                ifNull(any(touchpoint.currency), '') AS currency
+            FROM current_touchpoints AS touchpoint
+            WHERE event = 'Order Completed'
+            GROUP BY profile_id, if(ifNull(touchpoint.order_id, '') = '', concat('message ', message_id), concat('order ', touchpoint.order_id))
+        )
+        GROUP BY profile_id
+    ),
+    persons AS
+    (
+        SELECT
+            if(came.profile_id = '', ordered.profile_id, came.profile_id) AS profile_id,
+            touches,
+            orders,
+            if(empty(orders), toDateTime64(0, 3, 'UTC'), orders[-1].1) AS last_ordered_at
+        FROM came
+        FULL OUTER JOIN ordered ON ordered.profile_id = came.profile_id
+    ),
+    windows AS
+    (
+        SELECT
+            profile_id,
+            toBool(order.2 != '') AS is_converted,
+            order.1 AS ends_at,
+            order.2 AS order_message_id,
+            order.3 AS order_id,
+            order.4 AS revenue_micros,
+            order.5 AS currency,
+            arrayFilter(
+                touch -> touch.1 <= ends_at AND touch.1 >= ends_at - toIntervalDay({lookback_days:UInt16})
+                    AND (is_converted OR touch.1 > last_ordered_at),
+                touches
+            ) AS found
+        FROM persons
+        ARRAY JOIN arrayConcat(
+            orders,
+            if(
+                empty(touches) OR touches[-1].1 <= last_ordered_at,
+                [],
+                [(touches[-1].1, '', NULL, NULL, '')]
+            )
+        ) AS order
+    )
+SELECT
+    profile_id,
+    is_converted,
+    ends_at,
+    order_message_id,
+    order_id,
+    revenue_micros,
+    currency,
+    if(empty(found), [ends_at], found.1) AS touched_at,
+    if(empty(found), [''], found.2) AS message_ids,
+    if(empty(found), ['direct'], found.3) AS channels
+FROM windows
+COMMENT 'How persons came before each order (is_converted, ending with it), and what each person has done since the last order without another: marketing channels in order of time, at most lookback_days before the end. An order that nothing came before is direct, without a message_id. Parameter: lookback_days.';
