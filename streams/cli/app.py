@@ -28,6 +28,7 @@ COMMANDS = (
     "simulate",
     "query",
     "explain",
+    "attribution",
     "identity",
     "topics",
     "warehouse",
