@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from sinks.clickhouse.embedded import EmbeddedWarehouse
+from sinks.clickhouse.migrating import migrate
 from sinks.clickhouse.writer import Warehouse
 from tests.integration.test_views import MINUTE, World
 from tests.unit.sinks.samples import AT_MS, framed
@@ -16,6 +21,12 @@ class MarketedWorld(World):
     def __init__(self, warehouse: Warehouse) -> None:
         super().__init__(warehouse)
         self._waiting: dict[tuple[str, int], list[bytes]] = defaultdict(list)
+
+    def clear(self) -> None:
+        """As if nothing had ever been landed."""
+        self._waiting.clear()
+        for table in ("touchpoints", "sessions", "identities", "attribution_models"):
+            self.client.command(f"TRUNCATE TABLE {table}")
 
     def land(self, topic: str, *values: bytes, partition: int = 0) -> None:
         """Keep them until somebody asks."""
@@ -56,6 +67,19 @@ class MarketedWorld(World):
             "event": "Order Completed", "order_id": None, "revenue_micros": 10_000_000, "currency": "EUR",
         }  # fmt: skip
         self.viewed(message_id, at, **{**order, **changes})
+
+
+@contextmanager
+def marketed_world(scratch: Path) -> Iterator[tuple[MarketedWorld, EmbeddedWarehouse]]:
+    """An empty warehouse with everything it needs, and who answers for it."""
+    with EmbeddedWarehouse.start(scratch) as opened:
+        warehouse = Warehouse(opened.url, opened.user, opened.password)
+        migrate(warehouse)
+        world = MarketedWorld(warehouse)
+        try:
+            yield world, opened
+        finally:
+            world.client.close()
 
 
 def campaign(medium: str | None = None, source: str | None = None) -> dict[str, str | None]:

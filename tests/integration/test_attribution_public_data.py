@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sinks.clickhouse.embedded import EmbeddedWarehouse
-from sinks.clickhouse.migrating import migrate
-from sinks.clickhouse.writer import Warehouse
 from streams.cli.app import build
-from tests.integration.marketed import MarketedWorld, campaign
+from tests.integration.marketed import MarketedWorld, campaign, marketed_world
 from tests.unit.sinks.samples import framed
 
 pytestmark = [pytest.mark.data, pytest.mark.xdist_group("attribution"), pytest.mark.timeout(300)]
@@ -31,19 +27,6 @@ SharedData = Callable[[str], Path]
 HOUR = 60
 #: Lands this many records at a time: what waits is held in memory.
 PIECE = 20_000
-
-
-@contextmanager
-def marketed_world(scratch: Path) -> Iterator[tuple[MarketedWorld, EmbeddedWarehouse]]:
-    """An empty warehouse with everything it needs."""
-    with EmbeddedWarehouse.start(scratch / "warehouse") as opened:
-        warehouse = Warehouse(opened.url, opened.user, opened.password)
-        migrate(warehouse)
-        world = MarketedWorld(warehouse)
-        try:
-            yield world, opened
-        finally:
-            world.client.close()
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -87,7 +70,7 @@ def test_channelattribution_by_views_and_job(shared_data: SharedData, tmp_path: 
     for one, as they come once an hour here.
     """
     folder = shared_data("channelattribution_pathdata")
-    with marketed_world(tmp_path) as (world, opened):
+    with marketed_world(tmp_path / "warehouse") as (world, opened):
         assert land_paths(world, rows_of(folder / "paths.csv.gz")) == (240_708, 12_597)
         found = world.ask(
             "SELECT model, channel, conversions, found.revenue_micros "
@@ -189,7 +172,7 @@ def test_fractribution_by_views_and_job(shared_data: SharedData, tmp_path: Path)
     sessions = rows_of(folder / "snowplow_fractribution_sessions_by_customer_id_expected.csv")
     orders = rows_of(folder / "snowplow_fractribution_conversions_by_customer_id_expected.csv")
     theirs = rows_of(folder / "snowplow_fractribution_channel_attribution_expected.csv")
-    with marketed_world(tmp_path) as (world, opened):
+    with marketed_world(tmp_path / "warehouse") as (world, opened):
         visits = land_visits(world, sessions, orders)
         found = world.ask("SELECT message_id, marketing_channel FROM marketing_touchpoints")
         assert dict(found) == {
