@@ -82,6 +82,8 @@ def marketed_world(scratch: Path) -> Iterator[tuple[MarketedWorld, EmbeddedWareh
             world.client.close()
 
 
-def campaign(medium: str | None = None, source: str | None = None) -> dict[str, str | None]:
-    """A campaign that tells these, and no name."""
-    return {"source": source, "medium": medium, "name": None, "term": None, "content": None}
+def campaign(
+    medium: str | None = None, source: str | None = None, name: str | None = None
+) -> dict[str, str | None]:
+    """A campaign that tells these."""
+    return {"source": source, "medium": medium, "name": name, "term": None, "content": None}

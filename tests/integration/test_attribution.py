@@ -122,6 +122,21 @@ def test_models_by_hand(world: MarketedWorld) -> None:
     }  # fmt: skip
 
 
+def test_credits_tell_the_campaign(world: MarketedWorld) -> None:
+    """So that what a channel is credited with can be told apart by its campaigns; a channel without one has none.
+
+    Seen to fail with campaigns in reverse order.
+    """
+    world.viewed("m1", campaign=campaign("email", name="spring"))
+    world.viewed("m2", DAY, campaign=campaign("sms", name="sale"))
+    world.came("m3", 2 * DAY, "print")
+    world.ordered("o1", 3 * DAY)
+    asked = "SELECT channel, campaign, message_id FROM attribution_credits(lookback_days = 30, half_life_days = 7)"
+    assert world.ask(f"{asked} WHERE model = 'linear' ORDER BY position") == [
+        ("email", "spring", "m1"), ("sms", "sale", "m2"), ("print", "", "m3"),
+    ]  # fmt: skip
+
+
 def test_only_direct_is_credited_where_there_is_nothing_else(world: MarketedWorld) -> None:
     """Last non-direct falls back on direct; two touchpoints share by position in halves; decay never divides by 0.
 

@@ -93,6 +93,19 @@ def test_session_without_campaign_came_by_its_referrer_or_directly(world: Market
     ]  # fmt: skip
 
 
+def test_who_somebody_is_is_no_visit(world: MarketedWorld) -> None:
+    """A call of identify just before the first page takes neither its referrer nor its place.
+
+    Seen to fail with such calls let in.
+    """
+    world.session("s1", 0, 9)
+    world.viewed("m1", session_id="s1", type="identify", event="")
+    world.viewed(
+        "m2", 1, session_id="s1", referrer="https://www.google.com/", page_url="https://shop.example/"
+    )
+    assert world.ask(CAME_BY) == [("m2", "organic_search", "referrer")]
+
+
 def test_campaign_that_says_nothing_is_none(world: MarketedWorld) -> None:
     """(direct) and (none) are how Analytics writes that there was no campaign.
 

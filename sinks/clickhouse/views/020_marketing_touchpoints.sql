@@ -7,7 +7,8 @@
 -- 3. Otherwise a web or app touchpoint that begins a session came by its referrer, where that is of another site than the
 --    page. Within a session a referrer says nothing: it is the page before, or somebody who takes the payment.
 -- 4. Otherwise a web or app touchpoint that begins a session is direct. All else is none.
--- What we did to a person (sent, delivered, shown, an opened mail that may be a machine's) is none and begins no session.
+-- What we did to a person (sent, delivered, shown, an opened mail that may be a machine's) is none and begins no session;
+-- nor does a call that says who somebody is.
 -- The same channel within 30 minutes of itself is one: the click in the mail and the page it led to.
 CREATE OR REPLACE VIEW marketing_touchpoints AS
 WITH
@@ -18,7 +19,7 @@ WITH
     met AS
     (
         SELECT
-            message_id, profile_id, session_id, event_at, event, channel, campaign.name AS campaign_name,
+            message_id, profile_id, session_id, event_at, event, channel, ifNull(campaign.name, '') AS campaign_name,
             lower(trimBoth(ifNull(campaign.source, ''))) AS told_source,
             lower(trimBoth(ifNull(campaign.medium, ''))) AS told_medium,
             if(told_source IN unsaid, '', told_source) AS campaign_source,
@@ -32,7 +33,7 @@ WITH
             session_id IS NOT NULL
                 AND row_number() OVER (PARTITION BY profile_id, session_id ORDER BY event_at, message_id) = 1 AS begins_session
         FROM current_touchpoints
-        WHERE NOT is_automated AND direction != 'outbound'
+        WHERE type NOT IN ('identify', 'group', 'alias') AND NOT is_automated AND direction != 'outbound'
             AND (channel NOT IN ('email', 'sms', 'push', 'ads') OR event IN
             (
                 'Email Link Clicked', 'SMS Link Clicked', 'Push Notification Tapped', 'Push Notification Opened',

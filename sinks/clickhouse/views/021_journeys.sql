@@ -6,7 +6,7 @@ WITH
     (
         SELECT
             profile_id,
-            arraySort(groupArray((event_at, message_id, marketing_channel))) AS touches
+            arraySort(groupArray((event_at, message_id, marketing_channel, campaign_name))) AS touches
         FROM marketing_touchpoints
         GROUP BY profile_id
     ),
@@ -75,6 +75,7 @@ SELECT
     currency,
     if(empty(found), [ends_at], found.1) AS touched_at,
     if(empty(found), [''], found.2) AS message_ids,
-    if(empty(found), ['direct'], found.3) AS channels
+    if(empty(found), ['direct'], found.3) AS channels,
+    if(empty(found), [''], found.4) AS campaigns
 FROM windows
-COMMENT 'How persons came before each order (is_converted, ending with it), and what each person has done since the last order without another: marketing channels in order of time, at most lookback_days before the end. An order that nothing came before is direct, without a message_id. Parameter: lookback_days.';
+COMMENT 'How persons came before each order (is_converted, ending with it), and what each person has done since the last order without another: marketing channels and names of campaigns in order of time, at most lookback_days before the end. An order that nothing came before is direct, without a message_id. Parameter: lookback_days.';

@@ -40,11 +40,12 @@ SELECT
     touch.2 AS channel,
     touch.3 AS touched_at,
     touch.4 AS message_id,
-    touch.5 AS credit,
-    touch.5 * revenue_micros AS revenue_micros,
+    touch.5 AS campaign,
+    touch.6 AS credit,
+    touch.6 * revenue_micros AS revenue_micros,
     currency
 FROM credited
 ARRAY JOIN models AS each
-ARRAY JOIN arrayZip(positions, channels, credited.touched_at, message_ids, each.2) AS touch
-WHERE touch.5 > 0
+ARRAY JOIN arrayZip(positions, channels, credited.touched_at, message_ids, campaigns, each.2) AS touch
+WHERE touch.6 > 0
 COMMENT 'Which part of an order each marketing touchpoint of its journey is credited with, by model: first, last, last_non_direct, linear (equal parts), position (40 % first, 40 % last, 20 % those between; half each of two), time_decay (half as much for each half_life_days earlier). Parameters: lookback_days, half_life_days.';
