@@ -1,15 +1,16 @@
 """Attribution against outside answers, through the views and the job.
 
-What the files tell is landed as the sink lands it: 240,708 touchpoints would take minutes through a worker, which has
-no part in attribution. Every journey of the files is there, none is sampled or weighed.
+ChannelAttribution's paths are landed as the sink lands them: 240,708 touchpoints would take minutes through a worker,
+which has no part in attribution; none of their journeys is sampled or weighed. Snowplow's go through the whole line.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
+import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.cli.app import build
-from tests.integration.marketed import MarketedWorld, campaign, marketed_world
-from tests.unit.sinks.samples import framed
+from streams.cli.embedded import Running
+from streams.importer.importing import import_files
+from tests.integration.line import line
+from tests.integration.marketed import MarketedWorld, marketed_world
 
 pytestmark = [pytest.mark.data, pytest.mark.xdist_group("attribution"), pytest.mark.timeout(300)]
 
@@ -118,38 +121,59 @@ CLASSES = {
 }  # fmt: skip
 
 
-def at_ms(moment: str) -> int:
-    """`2022-06-03 05:44:32` of UTC, with or without milliseconds."""
-    return int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp() * 1_000)
+MAPPING = """
+identifiers = { anonymous_id = "customer" }
+channel = { constant = "web" }
+currency = { constant = "USD" }
+message_id = { template = "{customer} {at} {event}" }
+event = { column = "event", names = { arrived = "Page Viewed", bought = "Order Completed" } }
+time = { column = "at", format = "%Y-%m-%d %H:%M:%S" }
+order = { revenue_column = "revenue" }
+campaign = { source = "source", medium = "medium" }
+"""
 
 
-def moment(row: dict[str, str], when: int) -> dict[str, Any]:
-    """The fields of a touchpoint that say whose and when it was."""
-    return {"profile_id": row["customer_id"], "occurred_at": when, "received_at": when}
-
-
-def land_visits(
-    world: MarketedWorld, sessions: list[dict[str, str]], orders: list[dict[str, str]]
-) -> list[dict[str, str]]:
-    """Lands sessions up to their customer's order, if there is one, and the orders. Returns these sessions."""
-    bought = {row["customer_id"]: at_ms(row["conversion_tstamp"]) for row in orders}
+def visits_and_orders(sessions: list[dict[str, str]], orders: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Rows for MAPPING: sessions up to their customer's order, if there is one, and the orders."""
+    bought = {row["customer_id"]: row["conversion_tstamp"].removesuffix(".000") for row in orders}
     assert len(bought) == len(orders)
     visits = [
-        row
+        {"customer": row["customer_id"], "at": row["visit_start_tstamp"], "event": "arrived", **row}
         for row in sessions
-        if at_ms(row["visit_start_tstamp"])
-        <= bought.get(row["customer_id"], at_ms(row["visit_start_tstamp"]))
+        if row["visit_start_tstamp"] <= bought.get(row["customer_id"], row["visit_start_tstamp"])
     ]
-    for row in visits:
-        when, visit = at_ms(row["visit_start_tstamp"]), f"{row['customer_id']} {row['visit_start_tstamp']}"
-        bounds = {"profile_id": row["customer_id"], "started_at": when, "ended_at": when}
-        world.land("sessions", framed("sessions", session_id=visit, **bounds))
-        came_by = campaign(row["medium"], row["source"])
-        world.viewed(visit, session_id=visit, campaign=came_by, **moment(row, when))
-    for row in orders:
-        when, money = bought[row["customer_id"]], round(float(row["revenue"]) * 1_000_000)
-        world.ordered(f"{row['customer_id']} order", 0, revenue_micros=money, **moment(row, when))
-    return visits
+    return visits + [
+        {"customer": row["customer_id"], "at": bought[row["customer_id"]], "event": "bought", **row}
+        for row in orders
+    ]
+
+
+def import_rows(running: Running, rows: list[dict[str, str]], scratch: Path) -> None:
+    """Through the importer, broker, worker and sink into the warehouse."""
+    columns = ("customer", "at", "event", "source", "medium", "revenue")
+    mapping, file = scratch / "mapping.toml", scratch / "rows.csv"
+    mapping.write_text(MAPPING)
+    with file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, columns, restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    feeder = running.line.feeder()
+    try:
+        summary = import_files([file], mapping, feeder, order="event")
+    finally:
+        feeder.close()
+    assert (summary.written, summary.rejected) == (len(rows), 0)
+    running.line.wait_until_landed()
+
+
+def is_within_a_session(row: dict[str, str], rows: list[dict[str, str]]) -> bool:
+    """Whether the same customer had come within half an hour before: nobody comes directly in a session of ours."""
+    before = datetime.fromisoformat(row["at"]) - timedelta(minutes=30)
+    return any(
+        before <= datetime.fromisoformat(other["at"]) < datetime.fromisoformat(row["at"])
+        for other in rows
+        if other["customer"] == row["customer"]
+    )
 
 
 def credited(rows: list[dict[str, str]], model: str) -> dict[str, tuple[float, float]]:
@@ -161,35 +185,42 @@ def credited(rows: list[dict[str, str]], model: str) -> dict[str, tuple[float, f
     }
 
 
-def test_fractribution_by_views_and_job(shared_data: SharedData, tmp_path: Path) -> None:
+def test_fractribution_through_the_line(shared_data: SharedData, tmp_path: Path) -> None:
     """Snowplow's sessions come by the channels it says, and last touch and what it calls shapley give its credits.
 
-    Each of its sessions is one of ours with one touchpoint, and the order of that moment where there is one. What a
-    customer did after an order is left out: it begins another journey for us and is nothing to them. Seen to fail with
-    organic search left out of the channels, and with all channels left out for the counterfactual instead of one.
+    Each of its sessions is a page viewed and, where there is one of that moment, an order, through the whole line. What
+    a customer did after an order is left out: it begins another journey for us and is nothing to them. Seen to fail
+    with organic search left out of the channels, and with all channels left out for the counterfactual instead of one.
     """
     folder = shared_data("snowplow_fractribution") / "expected"
     sessions = rows_of(folder / "snowplow_fractribution_sessions_by_customer_id_expected.csv")
     orders = rows_of(folder / "snowplow_fractribution_conversions_by_customer_id_expected.csv")
     theirs = rows_of(folder / "snowplow_fractribution_channel_attribution_expected.csv")
-    with marketed_world(tmp_path / "warehouse") as (world, opened):
-        visits = land_visits(world, sessions, orders)
-        found = world.ask("SELECT message_id, marketing_channel FROM marketing_touchpoints")
-        assert dict(found) == {
-            f"{row['customer_id']} {row['visit_start_tstamp']}": CLASSES[row["channel"]] for row in visits
-        }
-        last = world.ask(
+    rows = visits_and_orders(sessions, orders)
+    with line(tmp_path) as running:
+        import_rows(running, rows, tmp_path)
+        found = running.query("SELECT message_id, marketing_channel FROM marketing_touchpoints")
+        last = running.query(
             "SELECT channel, conversions, found.revenue_micros / 1e6 "
             "FROM attribution(lookback_days = 30, half_life_days = 7) AS found WHERE model = 'last'"
         )
-        assert_credited(last, credited(theirs, "last_touch"))
-        environment = {"THROUGHLINE_CLICKHOUSE_URL": opened.url}
-        done = CliRunner().invoke(build(), ["attribution"], env=environment)
-        assert done.exit_code == 0, done.stderr
-        kept = world.ask(
-            "SELECT channel, conversions, revenue_micros / 1e6 FROM current_attribution_models "
-            "WHERE model = 'counterfactual' AND conversions > 0"
-        )
+    direct_again = {
+        row["at"] for row in rows if row.get("channel") == "Direct" and is_within_a_session(row, rows)
+    }
+    assert len(direct_again) == 1
+    visits = [row for row in rows if row["event"] == "arrived" and row["at"] not in direct_again]
+    assert dict(found) == {
+        f"{row['customer']} {row['at']} {row['event']}": CLASSES[row["channel"]] for row in visits
+    }
+    assert_credited(last, credited(theirs, "last_touch"))
+    words = ["attribution", "--warehouse", str(tmp_path / "warehouse"), "--json"]
+    done = CliRunner().invoke(build(), words)
+    assert done.exit_code == 0, done.stderr
+    kept = [
+        (row["channel"], row["conversions"], row["revenue_micros"] / 1e6)
+        for row in json.loads(done.stdout)
+        if row["model"] == "counterfactual" and row["conversions"]
+    ]
     assert_credited(kept, credited(theirs, "shapley"))
 
 
