@@ -81,8 +81,16 @@ def test_nps_and_csat_are_those_of_the_scores(shop: Shop) -> None:
     for who, score in enumerate((10, 9, 8, 7, 6, 0, 9, 10)):
         shop.tell("survey", "Survey Answered", f"p{who}", DAY + who, survey_kind="NPS", score=score)
     shop.tell("survey", "Survey Answered", "p0", DAY - 1 + HOUR, properties={"kind": "nps", "score": "0"})
-    for who, score, highest in ((0, 5, None), (1, 4, 5), (2, 3, 5), (3, 6, 7), (4, 5, 7), (5, None, 5)):
-        scores = {"score": score, "score_max": highest}
+    ratings: tuple[tuple[int, int | None, int | None], ...] = (
+        (0, 5, None),
+        (1, 4, 5),
+        (2, 3, 5),
+        (3, 6, 7),
+        (4, 5, 7),
+        (5, None, 5),
+    )
+    for who, given, highest in ratings:
+        scores = {"score": given, "score_max": highest}
         shop.tell("survey", "Survey Answered", f"p{who}", DAY, survey_kind="csat", **scores)
     asked = "SELECT kind, answers, mean_score, nps, csat FROM kpi_surveys ORDER BY kind"
     assert shop.ask(asked) == [
