@@ -27,6 +27,7 @@ COMMANDS = (
     "importing",
     "simulate",
     "query",
+    "clv",
     "explain",
     "attribution",
     "identity",

@@ -1,0 +1,1 @@
+"""Models of customer lifetime value, against what their papers print."""
