@@ -147,6 +147,21 @@ def test_who_bought_much_and_lately_is_worth_more() -> None:
     )
 
 
+def test_worth_of_a_purchase_is_the_mean_of_those_who_spent_the_same() -> None:
+    """Among random customers of the model, weighted by how probably they would have spent what this one did.
+
+    Seen to fail with q for q - 1.
+    """
+    draw = random.Random(20_240_302)
+    worth = Spend(p=4.0, q=3.5, v=20.0)
+    scales = [draw.gammavariate(worth.q, 1 / worth.v) for _ in range(60_000)]
+    for spent in (Spent(0, 0.0), Spent(1, 60.0), Spent(4, 12.0)):
+        shape, paid = worth.p * spent.frequency, spent.frequency * spent.mean
+        weights = [scale**shape * exp(-scale * paid) for scale in scales]
+        means = sum(weight * worth.p / scale for weight, scale in zip(weights, scales, strict=True))
+        assert worth.expected_of(spent) == pytest.approx(means / sum(weights), rel=0.05)
+
+
 def test_equal_histories_are_counted_not_dropped() -> None:
     """A history told twice is twice as improbable."""
     one, other = History(1, 2.0, 9.0), History(0, 0.0, 9.0)
