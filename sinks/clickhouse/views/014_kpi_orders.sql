@@ -15,4 +15,4 @@ SELECT
     revenue_micros / nullIf(countIf(NOT is_cancelled AND isNotNull(orders.revenue_micros)), 0) AS aov_micros
 FROM orders
 GROUP BY day, channel, sold_in, currency
-COMMENT 'Orders by day (UTC), channel and currency, cancelled ones apart. Revenue is as ordered, net revenue after refunds (counted on the day of the order); aov_micros, the average order value, is revenue by order whose revenue is known. For other periods add up and divide anew; customers do not add up.';
+COMMENT 'Orders by day (UTC), channel and currency, cancelled ones apart. Revenue is as ordered, net revenue after refunds (counted on the day of the order; those that name no order are in refunds alone); aov_micros, the average order value, is revenue by order whose revenue is known. For other periods add up and divide anew; customers do not add up.';
