@@ -1,5 +1,5 @@
--- Parameter: lookback_days. An order is all Order Completed of a person with the same order_id, or one without any.
--- Its own touchpoint belongs to the journey where it says how the person came. Orders in between cut nothing.
+-- Parameter: lookback_days. Orders are those of the view of that name, so that a sale counts once here as there. The
+-- touchpoint of an order belongs to the journey where it says how the person came. Orders in between cut nothing.
 CREATE OR REPLACE VIEW journeys AS
 WITH
     came AS
@@ -14,20 +14,9 @@ WITH
     (
         SELECT
             profile_id,
-            arraySort(groupArray((ordered_at, first_message_id, order_id, revenue_micros, currency))) AS orders
-        FROM
-        (
-            SELECT
-                profile_id,
-                min(event_at) AS ordered_at,
-                argMin(message_id, (event_at, message_id)) AS first_message_id,
-                any(touchpoint.order_id) AS order_id,
-                sum(touchpoint.revenue_micros) AS revenue_micros,
-                ifNull(any(touchpoint.currency), '') AS currency
-            FROM current_touchpoints AS touchpoint
-            WHERE event = 'Order Completed'
-            GROUP BY profile_id, if(ifNull(touchpoint.order_id, '') = '', concat('message ', message_id), concat('order ', touchpoint.order_id))
-        )
+            arraySort(groupArray((ordered_at, message_id, order_id, revenue_micros, ifNull(currency, '')))) AS ends
+        FROM orders
+        WHERE NOT is_cancelled
         GROUP BY profile_id
     ),
     persons AS
@@ -35,8 +24,8 @@ WITH
         SELECT
             if(came.profile_id = '', ordered.profile_id, came.profile_id) AS profile_id,
             touches,
-            orders,
-            if(empty(orders), toDateTime64(0, 3, 'UTC'), orders[-1].1) AS last_ordered_at
+            ends,
+            if(empty(ends), toDateTime64(0, 3, 'UTC'), ends[-1].1) AS last_ordered_at
         FROM came
         FULL OUTER JOIN ordered ON ordered.profile_id = came.profile_id
     ),
@@ -57,7 +46,7 @@ WITH
             ) AS found
         FROM persons
         ARRAY JOIN arrayConcat(
-            orders,
+            ends,
             if(
                 empty(touches) OR touches[-1].1 <= last_ordered_at,
                 [],
@@ -78,4 +67,4 @@ SELECT
     if(empty(found), ['direct'], found.3) AS channels,
     if(empty(found), [''], found.4) AS campaigns
 FROM windows
-COMMENT 'How persons came before each order (is_converted, ending with it), and what each person has done since the last order without another: marketing channels and names of campaigns in order of time, at most lookback_days before the end. An order that nothing came before is direct, without a message_id. Parameter: lookback_days.';
+COMMENT 'How persons came before each order that was not cancelled (is_converted, ending with it), and what each person has done since the last order without another: marketing channels and names of campaigns in order of time, at most lookback_days before the end. An order that nothing came before is direct, without a message_id. Parameter: lookback_days.';
