@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from streams.cli.app import build
 from streams.cli.errors import ExitCode
@@ -25,8 +24,7 @@ def clv(shop: Shop, *more: str, **settings: str) -> Result:
     at = shop.warehouse
     asked = {"url": at.url, "user": at.user, "password": at.password, "database": at.database, **settings}
     env = {f"THROUGHLINE_CLICKHOUSE_{name.upper()}": value for name, value in asked.items()}
-    result: Result = CliRunner().invoke(build(), ["clv", "--until", "2024-12-31", *more], env=env)
-    return result
+    return CliRunner().invoke(build(), ["clv", "--until", "2024-12-31", *more], env=env)
 
 
 def sell(shop: Shop, customers: int, *, currency: str, seed: int) -> None:
