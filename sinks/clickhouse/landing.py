@@ -41,8 +41,9 @@ TARGETS: Final[Mapping[str, Target]] = {
     "carts": Target("carts"),
     "actions": Target("actions"),
     "identities": Target("identities"),
+    "deliveries": Target("deliveries"),
 }
-"""By output topic."""
+"""By the topic they come from: the outputs of workers, and what the webhook sink did with actions."""
 
 _PENDING: Final = "pending:"
 _POLL_S: Final = 0.05

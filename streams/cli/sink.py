@@ -33,7 +33,7 @@ def sink(
         bool, typer.Option("--migrate/--no-migrate", help="Bring tables and views up to date first.")
     ] = True,
 ) -> None:
-    """Land sessions, carts, actions, identities and stitched touchpoints in ClickHouse, exactly once.
+    """Land sessions, carts, actions, identities, deliveries and stitched touchpoints in ClickHouse, exactly once.
 
     Runs until SIGTERM or Ctrl-C, then lands what it has in hand.
 

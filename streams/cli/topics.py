@@ -1,6 +1,7 @@
 """`throughline topics`: make the topics, and say what is not as it must be.
 
-Which topics there are and how they must be is `streams.runtime.topics`; here it is only asked for and printed.
+Which topics there are is `streams.launch.topics`, how a broker's are compared `streams.runtime.topics`; here it is only
+asked for and printed.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def create_topics(
 
     Example: throughline topics create
     """
-    from streams.runtime.topics import BrokerUnavailable, alter, connect, create, expected, found_on
+    from streams.launch.topics import expected
+    from streams.runtime.topics import BrokerUnavailable, alter, connect, create, found_on
 
     settings = context.settings(ctx)
     specs = expected(settings)
@@ -68,7 +70,8 @@ def check_topics(ctx: typer.Context, *, as_json: AsJson = False) -> None:
 
     Example: throughline topics check
     """
-    from streams.runtime.topics import BrokerUnavailable, connect, expected
+    from streams.launch.topics import expected
+    from streams.runtime.topics import BrokerUnavailable, connect
 
     settings = context.settings(ctx)
     try:
@@ -82,7 +85,8 @@ def check_topics(ctx: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _deviations(admin: AdminClient, settings: Settings) -> list[Deviation]:
-    from streams.runtime.topics import deviations, expected, found_on
+    from streams.launch.topics import expected
+    from streams.runtime.topics import deviations, found_on
 
     specs = expected(settings)
     return deviations(specs, found_on(admin, [spec.name for spec in specs]))

@@ -17,7 +17,7 @@ from streams.broker.embedded import EmbeddedBroker
 from streams.importer.feeding import Feeder
 from streams.importer.lag import Lag, Readers
 from streams.launch.parts import Part
-from streams.runtime.topics import partition_counts
+from streams.launch.topics import partition_counts
 from streams.settings import PREFIX, Settings
 from streams.told import as_environment
 

@@ -80,9 +80,8 @@ class Feed:
     def _value(topic: str, n: int) -> bytes:
         if topic == "touchpoints.stitched":
             return framed(f"{topic}.{CHANNELS[n % len(CHANNELS)]}", message_id=f"m{n}")
-        key = {"sessions": "session_id", "carts": "episode_id", "actions": "action_id"}.get(
-            topic, "identifier"
-        )
+        keys = {"sessions": "session_id", "carts": "episode_id", "identities": "identifier"}
+        key = keys.get(topic, "action_id")
         return framed(topic, **{key: f"{key}:{n}"})
 
 

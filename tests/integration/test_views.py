@@ -89,7 +89,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWarehou
 def world(opened: EmbeddedWarehouse) -> Iterator[World]:
     world = World(Warehouse(opened.url, opened.user, opened.password))
     yield world
-    for table in ("touchpoints", "sessions", "carts", "actions", "identities"):
+    for table in ("touchpoints", "sessions", "carts", "actions", "identities", "deliveries"):
         world.client.command(f"TRUNCATE TABLE {table}")
     world.client.close()
 
@@ -132,9 +132,10 @@ def test_history_follows_the_last_word_on_an_identifier(world: World) -> None:
     world.session("s1", 0, 1, profile_id="c")
     world.land("carts", framed("carts", profile_id="c"))
     world.land("actions", framed("actions", profile_id="c"))
+    world.land("deliveries", framed("deliveries", profile_id="c"))
     for today in ("b", "a", "c", "a"):
         world.belongs("anonymous_id:3", today, own="c", partition=1)
-        for view in ("touchpoints", "sessions", "carts", "actions"):
+        for view in ("touchpoints", "sessions", "carts", "actions", "deliveries"):
             assert world.ask(f"SELECT profile_id FROM current_{view}") == [(today,)]
         assert world.ask("SELECT profile_id FROM profiles") == [(today,)]
 
@@ -274,6 +275,23 @@ def test_carts_and_actions_stand_in_their_highest_revision(world: World) -> None
         world.land("actions", framed("actions", revision=revision, status=status), partition=revision)
     assert world.ask("SELECT episode_id, status FROM current_carts") == [("e1", "purchased")]
     assert world.ask("SELECT action_id, status FROM current_actions") == [("a1", "cancelled")]
+
+
+def test_a_delivery_stands_as_the_last_word_on_the_highest_revision(world: World) -> None:
+    """Two failed attempts and a success are one row with three attempts; an overtaken revision gives way; endpoints
+    do not mix. Seen to fail with the offsets in rising order, and with attempts counted over all revisions."""
+    for second, outcome in enumerate(("retrying", "retrying", "delivered")):
+        world.land("deliveries", framed("deliveries", outcome=outcome, attempted_at=AT_MS + second * 1_000))
+    asked = "SELECT endpoint, revision, status, outcome, attempts, attempted_at - first_attempted_at FROM "
+    asked += "current_deliveries ORDER BY endpoint"
+    assert world.ask(asked) == [("crm", 1, "due", "delivered", 3, 2)]
+    withdrawn = framed("deliveries", endpoint="sms", outcome="withdrawn", reason="superseded", attempt=0)
+    cancelled = framed("deliveries", revision=2, status="cancelled", attempted_at=AT_MS + 9_000)
+    world.land("deliveries", cancelled, withdrawn)
+    assert world.ask(asked) == [
+        ("crm", 2, "cancelled", "delivered", 1, 0),
+        ("sms", 1, "due", "withdrawn", 0, 0),
+    ]
 
 
 def test_profile_sums_up_a_person(world: World) -> None:

@@ -38,7 +38,8 @@ def test_ids_are_for_ever() -> None:
     """100 and 220 plus the channel's code, then the outputs, then acts: records in Kafka depend on these numbers."""
     expected = {f"touchpoints.{channel}": 100 + code for code, channel in enumerate(CHANNELS)}
     expected |= {f"touchpoints.stitched.{channel}": 220 + code for code, channel in enumerate(CHANNELS)}
-    expected |= {"sessions": 306, "carts": 302, "actions": 303, "identities": 305, "identity.control": 401}
+    expected |= {"sessions": 306, "carts": 302, "actions": 303, "identities": 305, "deliveries": 307}
+    expected |= {"identity.control": 401}
     assert {subject: CATALOG.id_of(subject) for subject in CATALOG.subjects()} == expected
     assert CHANNELS[0] == "web"
     assert CHANNELS[14] == "orders"

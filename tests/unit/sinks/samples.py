@@ -14,7 +14,7 @@ from tests.unit.schemas.records import touchpoint, values_of
 
 CATALOG: Final = Catalog.embedded()
 STITCHED: Final = tuple(f"touchpoints.stitched.{channel}" for channel in CHANNELS)
-OUTPUTS: Final = (*STITCHED, "sessions", "carts", "actions", "identities")
+OUTPUTS: Final = (*STITCHED, "sessions", "carts", "actions", "identities", "deliveries")
 AT_MS: Final = 1_700_000_000_000
 
 _SAMPLES: Final[dict[str, dict[str, Any]]] = {
@@ -41,6 +41,11 @@ _SAMPLES: Final[dict[str, dict[str, Any]]] = {
         "identifier": "user_id:1", "profile_id": "p1", "own_profile_id": "p1", "root": "user_id:1",
         "kind": "created", "caused_by": "m1", "decided_at": AT_MS, "linked_to": None, "other_profile_id": None,
         "rule": "", "decided_by": None, "reason": None, "linked_at": None,
+    },
+    "deliveries": {
+        "endpoint": "crm", "action_id": "a1", "revision": 1, "profile_id": "p1", "trigger": "abandoned_cart",
+        "step": 1, "status": "due", "outcome": "delivered", "reason": "", "attempt": 1, "attempted_at": AT_MS,
+        "latency_ms": 12, "response_status": 200, "retry_at": None, "is_sent": True, "idempotency_key": "a1",
     },
 }  # fmt: skip
 

@@ -38,7 +38,7 @@ def fields(subject: str) -> list[str]:
     return [field["name"] for field in CATALOG.schema(CATALOG.id_of(subject))["fields"]]
 
 
-@pytest.mark.parametrize("topic", ["sessions", "carts", "actions", "identities"])
+@pytest.mark.parametrize("topic", ["sessions", "carts", "actions", "identities", "deliveries"])
 def test_every_field_has_its_column(topic: str) -> None:
     """A record's fields, and where it was read, are the table's columns."""
     assert list(columns(topic)) == [*fields(topic), "_partition", "_offset"]

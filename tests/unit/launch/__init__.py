@@ -1,0 +1,1 @@
+"""Laws of starting the line and of what an installation needs."""
