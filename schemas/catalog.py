@@ -83,7 +83,8 @@ class Catalog:
     """Schemas by id, ids by subject. A value: `with_schema` gives a new one.
 
     Subjects: `touchpoints.<channel>`, `touchpoints.stitched.<channel>`, `sessions`, `carts`, `actions`,
-    `identities`, `deliveries`, `identity.control`. Several ids may have one subject (its versions); `id_of` gives the one we write.
+    `identities`, `deliveries`, `identity.control`. Several ids may have one subject (its versions); `id_of` gives the
+    one we write.
     """
 
     def __init__(self, entries: Iterable[tuple[int, str, Schema]]) -> None:

@@ -10,13 +10,20 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """One table of the settings file: frozen, nothing unknown, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
 
 Source = str
 """Where a value came from: `<file>: section.key` or the name of an environment variable."""
@@ -50,9 +57,20 @@ def allowed(section: type[BaseModel], key: str) -> str:
     return _in_words(_schema(section, key))
 
 
-def _schema(section: type[BaseModel], key: str) -> dict[str, Any]:
-    schema: dict[str, Any] = section.model_json_schema()["properties"][key]
+def _schema(section: type[BaseModel], key: str, inside: Sequence[str] = ()) -> dict[str, Any]:
+    """The JSON schema of a field; of a key in one of its tables, where `inside` leads to one."""
+    whole = section.model_json_schema()
+    schema: dict[str, Any] = whole["properties"][key]
+    if len(inside) > 1 and (table := _table(schema, whole)) is not None:
+        schema = table["properties"].get(inside[1], schema)
     return schema
+
+
+def _table(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What each table of a list of tables looks like."""
+    reference: str = schema.get("items", {}).get("$ref", "")
+    found: dict[str, Any] | None = whole.get("$defs", {}).get(reference.removeprefix("#/$defs/"))
+    return found
 
 
 BY_NAME = " by name"
@@ -65,15 +83,19 @@ def _in_words(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
     if schema["type"] == "array":
-        return A_LIST + ("whole numbers" if schema["items"].get("type") == "integer" else "names")
+        items = schema["items"]
+        names = "whole numbers" if items.get("type") == "integer" else "names"
+        return A_LIST + ("tables" if "$ref" in items else names)
     if schema["type"] == "object":
         values = schema.get("additionalProperties", {})
         return (" or ".join(values["enum"]) if "enum" in values else "whole numbers") + BY_NAME
+    if "examples" in schema:
+        return f"text like {schema['examples'][0]!r}"
     if "pattern" in schema:
         if schema["default"]:
             return f"text like {schema['default']!r}"
         return "an http(s) URL or nothing" if "http" in schema["pattern"] else "a name or nothing"
-    kinds = {"integer": "a whole number", "number": "a number", "string": "text"}
+    kinds = {"integer": "a whole number", "number": "a number", "string": "text", "boolean": "true or false"}
     return kinds[schema["type"]] + _bounds(schema)
 
 
@@ -169,10 +191,21 @@ class Layers(Generic[Model]):
         for detail in error.errors(include_url=False):
             section, key, *inside = (str(part) for part in detail["loc"])
             where = self.sources[section, key] + "".join(f".{part}" for part in inside)
+            model = self._sections[section]
             if detail["type"] == "value_error":
                 yield f"{where}: {detail['ctx']['error']}"
+            elif detail["type"] == "missing":
+                yield f"{where}: is missing"
+            elif detail["type"] == "extra_forbidden":
+                yield f"{where}: is unknown{_meant(model, key, inside)}"
             else:
-                yield f"{where}: {_refused(_schema(self._sections[section], key), detail['input'])}"
+                yield f"{where}: {_refused(_schema(model, key, inside), detail['input'])}"
+
+
+def _meant(section: type[BaseModel], key: str, inside: Sequence[str]) -> str:
+    whole = section.model_json_schema()
+    known = (_table(whole["properties"][key], whole) or {}).get("properties", {})
+    return did_you_mean(inside[-1], known) or f"; known are {', '.join(known)}"
 
 
 def _refused(schema: Mapping[str, Any], value: object) -> str:

@@ -11,10 +11,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from streams.accepted import blocked_entries, domains, known_channels, known_region, unique
-from streams.layered import Layers, SettingsError
+from streams.endpoints import Webhook
+from streams.layered import Layers, Section, SettingsError
 
 __all__ = ["NOT_SETTINGS", "PREFIX", "Settings", "SettingsError", "layers", "load", "variable"]
 
@@ -38,12 +39,6 @@ HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 IdentifierType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Channels = Annotated[tuple[str, ...], AfterValidator(known_channels), AfterValidator(unique)]
 Seconds = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """One table of the settings file: frozen, nothing unknown, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class App(Section):
@@ -372,6 +367,7 @@ class Settings(Section):
     clickhouse: ClickHouse = Field(default_factory=ClickHouse)
     sink: Sink = Field(default_factory=Sink)
     warehouse: Warehouse = Field(default_factory=Warehouse)
+    webhook: Webhook = Field(default_factory=Webhook)
 
 
 def variable(section: str, key: str) -> str:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from streams.layered import Source, allowed, sections_of
 from streams.settings import Settings, layers, variable
 
-__all__ = ["Entry", "as_environment", "entries"]
+__all__ = ["Entry", "as_environment", "entries", "plain"]
 
 _DEFAULTS = Settings()
 
@@ -57,7 +59,14 @@ def as_environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def plain(value: Any) -> Any:
+    """What JSON has no word for: a table in a list of tables, as what it says."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"no setting is a {type(value).__name__}")
+
+
 def _spelled(value: Any) -> str:
     if isinstance(value, (tuple, Mapping)):
-        return json.dumps(value) if value else ""
+        return json.dumps(value, default=plain) if value else ""
     return str(value)

@@ -23,6 +23,7 @@ COMMANDS = (
     "worker",
     "health",
     "sink",
+    "webhook",
     "kafka",
     "importing",
     "simulate",

@@ -56,6 +56,7 @@ def _print_json(found: list[Entry]) -> None:
     import json
 
     from streams.settings import variable
+    from streams.told import plain
 
     rows = [
         {
@@ -68,7 +69,7 @@ def _print_json(found: list[Entry]) -> None:
         }
         for entry in found
     ]
-    typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(rows, indent=2, ensure_ascii=False, default=plain))
 
 
 def reference(found: list[Entry]) -> str:
@@ -108,10 +109,18 @@ def _print_table(found: list[Entry]) -> None:
     Console().print(table)
 
 
+def _part(part: Any) -> str:
+    import json
+
+    from streams.told import plain
+
+    return json.dumps(plain(part)) if hasattr(part, "model_dump") else str(part)
+
+
 def _in_line(value: Any) -> str:
     """As the environment would spell it."""
     if isinstance(value, tuple):
-        return ",".join(str(part) for part in value)
+        return ",".join(_part(part) for part in value)
     if isinstance(value, dict):
         return ",".join(f"{name}={number}" for name, number in value.items())
     return str(value)
