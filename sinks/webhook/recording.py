@@ -75,6 +75,11 @@ class Recorder:
         if waiting:
             raise CannotRecord(f"Kafka did not take {waiting} delivery records")
 
+    def close(self) -> None:
+        """Let go of the broker; what has not been stored never is."""
+        self._producer.purge()
+        del self._producer
+
     def _check(self) -> None:
         if self._failure is not None:
             raise CannotRecord(f"Kafka did not take a delivery record: {self._failure.str()}")

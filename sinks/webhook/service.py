@@ -54,11 +54,12 @@ async def serve(
     """
     catalog, metrics = Catalog.embedded(), Metrics()
     ledgers = {endpoint.name: Ledger() for endpoint in endpoints}
+    recorder = Recorder(options.bootstrap_servers)
     async with session() as client:
         around = Surroundings(
             bootstrap_servers=options.bootstrap_servers,
             group=options.group,
-            recorder=Recorder(options.bootstrap_servers),
+            recorder=recorder,
             history=History(options.bootstrap_servers, ledgers, catalog=catalog),
             sender=Sender(client, clock_ms=clock_ms),
             metrics=metrics,
@@ -69,8 +70,11 @@ async def serve(
         )
         couriers = {each.name: Courier(each, ledgers[each.name], around) for each in endpoints}
         waiting = _waiting(couriers)
-        async with pages(metrics, options.metrics_port, waiting=waiting):
-            await _run(list(couriers.values()), stop)
+        try:
+            async with pages(metrics, options.metrics_port, waiting=waiting):
+                await _run(list(couriers.values()), stop)
+        finally:
+            recorder.close()
     return {name: courier.outcomes for name, courier in couriers.items()}
 
 
