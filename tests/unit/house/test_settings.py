@@ -146,6 +146,60 @@ def test_what_would_identify_wrongly_is_refused(key: str, text: str, said: str) 
     assert problem.startswith(f"THROUGHLINE_IDENTITY_{key}: {said}")
 
 
+ENDPOINT = """
+[[webhook.endpoints]]
+name = "crm"
+url = "https://crm.example/actions"
+secrets = ["env:CRM_SECRET", "file:/run/secrets/crm"]
+triggers = ["abandoned_cart"]
+"""
+
+
+def test_a_table_a_receiver(toml: Path) -> None:
+    """Endpoints are tables in the file and JSON in a variable; another process is told the same."""
+    toml.write_text(ENDPOINT + ENDPOINT.replace("crm", "sms"))
+    settings = load(toml, {})
+    assert [each.name for each in settings.webhook.endpoints] == ["crm", "sms"]
+    assert load(None, as_environment(settings)) == settings
+    (entry,) = [each for each in entries(toml, {}) if each.key == "endpoints"]
+    assert (entry.source, entry.allowed) == (f"{toml}: webhook.endpoints", "a list of tables")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"crm"', '"c r m"', ".0.name: 'c r m' is not allowed; it must be text like 'crm'"),
+        ('name = "crm"', "", ".0.name: is missing"),
+        ('url = "', 'ulr = "', ".0.url: is missing|.0.ulr: is unknown, did you mean url?"),
+        ("https", "http", ".0.url: must begin with https://; http:// is for this machine alone (127.0.0.1, localhost)"),
+        ("//crm", "//me:hunter2@crm", ".0.url: must hold no user or password: the signature says who sends"),
+        ("https://crm.example/actions", "crm", ".0.url: must be an address like https://crm.example/actions"),
+        ("env:CRM_SECRET", "hunter2", ".0.secrets: number 1 is neither env:NAME nor file:PATH; a secret itself never "
+         "stands here"),
+        ('["env:CRM_SECRET", "file:/run/secrets/crm"]', '"hunter2"',
+         ".0.secrets: what it says is not allowed; it must be a list of names"),
+        ('["env:CRM_SECRET", "file:/run/secrets/crm"]', "[]",
+         ".0.secrets: what it says is not allowed; it must be a list of names"),
+        ("abandoned_cart", "abandoned_card",
+         ".0.triggers: 'abandoned_card' is no trigger, did you mean abandoned_cart?; triggers are "
+         "abandoned_cart, abandoned_checkout, payment_failed, abandoned_browse"),
+        ('name = "crm"', 'name = "crm"\nconcurrency = 0',
+         ".0.concurrency: 0 is not allowed; it must be a whole number, at least 1, at most 256"),
+        ('name = "crm"', 'name = "crm"\nrecovered = 7', ".0.recovered: 7 is not allowed; it must be true or false"),
+    ],
+)  # fmt: skip
+def test_a_wrong_endpoint_says_which_key_and_what_to_write(toml: Path, old: str, new: str, said: str) -> None:
+    """Each problem with the place in the list; what may be a secret is never repeated."""
+    toml.write_text(ENDPOINT.replace(old, new))
+    assert problems_of(toml, {}) == [f"webhook.endpoints{each}" for each in said.split("|")]
+
+
+def test_two_endpoints_never_share_a_name(toml: Path) -> None:
+    """They would share a consumer group, and each hear half."""
+    toml.write_text(ENDPOINT * 2)
+    assert problems_of(toml, {}) == ["webhook.endpoints: each name once, but crm stands there more than once"]
+
+
 def test_blocked_values_are_of_ranked_types() -> None:
     """Types are those of the same settings."""
     environ = {"THROUGHLINE_IDENTITY_RANKS": "card,email", "THROUGHLINE_IDENTITY_BLOCKED": "card:7,till"}

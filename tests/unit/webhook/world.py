@@ -55,7 +55,7 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self._server.server_port}/actions"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
-    def keys(self) -> list[str]:
+    def heard(self) -> list[str]:
         return [request.key for request in self.got]
 
     def close(self) -> None:
@@ -181,9 +181,9 @@ def deliveries(bootstrap: str) -> list[dict[str, Any]]:
     return found
 
 
-def committed(bootstrap: str, endpoint: str) -> dict[int, int]:
+def committed(bootstrap: str, endpoint: str, *, group: str = "") -> dict[int, int]:
     """Partition -> offset that the endpoint's group has committed, where it has."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"{GROUP}-{endpoint}"})
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group or f"{GROUP}-{endpoint}"})
     try:
         asked = [TopicPartition("actions", partition) for partition in range(PARTITIONS)]
         return {each.partition: each.offset for each in consumer.committed(asked, timeout=WAIT_S)}
