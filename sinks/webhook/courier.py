@@ -43,7 +43,7 @@ ACTIONS: Final = "actions"
 _TURN_S: Final = 0.02
 _READ_RECORDS: Final = 500
 _COMMIT_S: Final = 1.0
-_DECLARE_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _TIMEOUT_S: Final = 10.0
 # The group has moved on without us: what we hold is somebody else's now.
 _FENCED: Final = frozenset({
@@ -94,7 +94,7 @@ class Courier:
         )
         try:
             while not stop.is_set():
-                await self._turn()
+                await self._turn(stop)
             await self._finish()
         finally:
             for request in self._requests:
@@ -102,11 +102,11 @@ class Courier:
             await asyncio.gather(*self._requests, return_exceptions=True)
             self._consumer.close()
 
-    async def _turn(self) -> None:
+    async def _turn(self, stop: asyncio.Event) -> None:
         if self._assigned_now:
             await self._settle_in()
         events = self._read()
-        if events and not await self._declare():
+        if events and not await self._declare(stop):
             self._forget()
             events = []
         for event in events:
@@ -209,15 +209,15 @@ class Courier:
 
     # Offsets
 
-    async def _declare(self) -> bool:
-        """Say what is about to be sent, and wait until the broker has it; False: the group has moved on."""
+    async def _declare(self, stop: asyncio.Event) -> bool:
+        """Say what is about to be sent, and wait until the broker has it; False: the group has moved on, or we stop."""
         for attempt in range(1_000_000_000):
             error = await self._commit()
             if error is None:
                 return True
-            if error.code() in _FENCED:
+            if error.code() in _FENCED or stop.is_set():
                 return False
-            await asyncio.sleep(_DECLARE_S[min(attempt, len(_DECLARE_S) - 1)])
+            await asyncio.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
         return False
 
     async def _commit_if_due(self) -> None:
@@ -264,12 +264,26 @@ class Courier:
     async def _settle_in(self) -> None:
         """Learn what was done before, and where it ended; then read on."""
         partitions, self._assigned_now = self._assigned_now, []
-        committed = await asyncio.to_thread(self._consumer.committed, partitions, _TIMEOUT_S)
-        await self._around.history.catch_up()
+        committed = await self._patiently(partitions)
         for each in committed:
             self._positions.open(each.partition, max(each.offset, 0), each.metadata)
         self._consumer.resume(partitions)
         self.is_ready = True
+
+    async def _patiently(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Where they are committed, the history known: asked again for a while, for a broker may hiccup."""
+        for backoff_s in _BACKOFF_S:
+            try:
+                return await self._stand_of(partitions)
+            except KafkaException as error:
+                log.warning("the broker does not answer, asking again: %s", error)
+                await asyncio.sleep(backoff_s)
+        return await self._stand_of(partitions)
+
+    async def _stand_of(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        committed = await asyncio.to_thread(self._consumer.committed, partitions, _TIMEOUT_S)
+        await self._around.history.catch_up()
+        return committed
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if offsets := self._positions.uncommitted():

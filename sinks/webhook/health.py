@@ -24,13 +24,16 @@ async def pages(metrics: Metrics, port: int, *, waiting: Callable[[], list[str]]
         return
 
     async def show_metrics(request: web.Request) -> web.Response:
+        """As Prometheus asks for it."""
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(metrics.registry), headers={"Content-Type": content_type})
 
     async def say_live(_: web.Request) -> web.Response:
+        """The loop gets round."""
         return web.json_response({"live": True})
 
     async def say_ready(_: web.Request) -> web.Response:
+        """503 while any endpoint waits."""
         names = waiting()
         return web.json_response({"ready": not names, "waiting": names}, status=503 if names else 200)
 

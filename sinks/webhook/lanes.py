@@ -67,12 +67,15 @@ class Job:
 
 @dataclass(slots=True)
 class _Lane:
+    """What there is to tell of one action."""
+
     waiting: Job | None = None
     under_way: Job | None = None
     overtaken: list[Job] = field(default_factory=list)
     """Withdrawn, which is said in its turn: not before the outcome of what is under way."""
 
     def newest(self) -> int:
+        """The highest revision in it."""
         return max(job.event.revision for job in (self.waiting, self.under_way) if job is not None)
 
 

@@ -49,6 +49,7 @@ class Recorder:
         """Hand over a record; `on_stored` is called from a later `poll`. Raises CannotRecord."""
 
         def delivered(error: KafkaError | None, _: Message) -> None:
+            """The broker's word."""
             if error is None:
                 on_stored()
             else:

@@ -7,6 +7,7 @@ refuses a timestamp that is minutes away from its own clock:
 
     import base64, hashlib, hmac
 
+
     def is_genuine(secret: str, headers: dict[str, str], body: bytes) -> bool:
         key = secret.encode()
         if secret.startswith("whsec_"):

@@ -92,6 +92,18 @@ def test_it_delivers_until_sigterm_and_says_what_it_did(tmp_path: Path) -> None:
         assert committed(broker.bootstrap, "crm", group="throughline-webhook-crm")[0] == 4
 
 
+@pytest.mark.timeout(60)
+def test_what_is_no_action_stops_it(tmp_path: Path) -> None:
+    """Actions are ours: one that cannot be read is a broken invariant, never skipped. Exit code 1, one line."""
+    with EmbeddedBroker.start(TOPICS, group_delay_ms=50) as broker:
+        write(broker.bootstrap, b"no action")
+        path = settings_file(tmp_path, more=f'[kafka]\nbootstrap_servers = "{broker.bootstrap}"\n')
+        words = [sys.executable, "-m", "streams.cli", "--settings", str(path), "webhook"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert done.returncode == ExitCode.FAILED
+    assert "throughline: an action cannot be read: unreadable" in done.stderr
+
+
 def test_the_endpoint_in_the_documentation_is_one(tmp_path: Path) -> None:
     """The example is read by the real settings, and shows every key there is, with its default."""
     shown = re.search(r"```toml\n(.*?)```", README, re.S)
