@@ -193,6 +193,18 @@ def test_a_hanging_endpoint_holds_up_nobody_and_fills_no_memory(bootstrap: str) 
     assert len(heard | set(crm.heard())) <= 20
 
 
+def test_reading_that_stops_and_goes_on_loses_nothing(bootstrap: str) -> None:
+    """With room for four events, reading stops and goes on all the time: each action arrives, once. Seen to fail with
+    what had been fetched thrown away at each stop."""
+    names = [f"a{number}" for number in range(200)]
+    with receiving() as crm:
+        for number, name in enumerate(names):
+            write(bootstrap, action(name), partition=number % 2)
+        with serving(bootstrap, endpoint(url=crm.url, backlog=4, concurrency=2)):
+            until(lambda: committed(bootstrap, "crm") == {0: 100, 1: 100})
+    assert sorted(crm.heard()) == sorted(names)
+
+
 def test_no_more_requests_at_once_than_allowed(bootstrap: str) -> None:
     """As the receiver counts them; and as many as that. Seen to fail with one more let in."""
     release = threading.Event()
