@@ -7,16 +7,25 @@ record means, nor write anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # not in its __all__
 
 from streams.runtime.topics import INBOX, OUTPUTS
 
+T = TypeVar("T")
+
 _REQUEST_S = 30.0
+_AGAIN_S = 0.2
+_ON_THE_MOVE = frozenset({
+    KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE,
+})  # fmt: skip
+"""A topic or group has a new home, or none for a moment: as after a start of the broker, or of an installation."""
 
 
 class LostRecords(RuntimeError):
@@ -129,13 +138,31 @@ class Readers:
 
     def _committed(self, group: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         wanted = [TopicPartition(topic, task) for topic in topics for task in range(self._partitions)]
-        found = self._groups[group].committed(wanted, timeout=_REQUEST_S) if wanted else []
+        if not wanted:
+            return {}
+        found = patiently(lambda: self._groups[group].committed(wanted, timeout=_REQUEST_S))
         return {(at.topic, at.partition): at.offset for at in found}
 
     def _offsets(self, places: Sequence[tuple[str, int]], spec: OffsetSpec) -> dict[tuple[str, int], int]:
         asked = {TopicPartition(topic, task): spec for topic, task in places}
-        answers = self._admin.list_offsets(asked, request_timeout=_REQUEST_S)
-        return {(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
+
+        def ask() -> dict[tuple[str, int], int]:
+            answers = self._admin.list_offsets(asked, request_timeout=_REQUEST_S)
+            return {(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
+
+        return patiently(ask)
+
+
+def patiently(ask: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
+    """The answer, asked for again while what it is about is on the move, for 30 s. Raises KafkaException."""
+    for _ in range(int(_REQUEST_S / _AGAIN_S)):
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in _ON_THE_MOVE:
+                raise
+            sleep(_AGAIN_S)
+    return ask()
 
 
 def _lag(group: str, place: tuple[str, int], committed: int, start: int, end: int) -> Lag:

@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient
 from streams.importer.feeding import Feeder
 from streams.importer.lag import Readers
 from streams.launch.parts import Part
+from streams.launch.topics import expected
 from streams.runtime import topics
 from streams.settings import PREFIX, Settings, load
 from tests.conftest import require
@@ -101,7 +102,7 @@ def installation(kafka: RealKafka, logs: Path, **settings: str) -> Iterator[Real
     }
     line = RealLine({**os.environ, **{PREFIX + key: value for key, value in told.items()}}, logs)
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    specs = topics.expected(line.settings)
+    specs = expected(line.settings)
     names = [spec.name for spec in specs]
     if topics.found_on(admin, names):
         require("kafka", f"{kafka.bootstrap} holds an installation; the line needs a broker without one")

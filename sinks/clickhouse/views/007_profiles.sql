@@ -16,8 +16,8 @@ FROM
         min(event_at) AS first_seen_at,
         max(event_at) AS last_seen_at,
         count() AS touchpoints,
-        countIf(event = 'Order Completed') AS orders,
-        sumIf(ifNull(touchpoints_once.revenue_micros, 0), event = 'Order Completed') AS revenue_micros,
+        countIf(event = 'Order Completed' AND NOT is_return) AS orders,
+        sumIf(ifNull(touchpoints_once.revenue_micros, 0), event = 'Order Completed' AND NOT is_return) AS revenue_micros,
         arraySort(groupUniqArray(channel)) AS channels
     FROM touchpoints_once
     GROUP BY profile_id
@@ -32,4 +32,4 @@ LEFT JOIN
     FROM current_identities
     GROUP BY profile_id
 ) AS belongs ON belongs.profile_id = seen.profile_id
-COMMENT 'One row a person of today: what identifies them, when and where they were seen, what they bought.';
+COMMENT 'One row a person of today: what identifies them, when and where they were seen, what they bought (returns are in refunds).';
