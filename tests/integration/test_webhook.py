@@ -5,17 +5,27 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
 import pytest
 
-from streams.simulator.options import Options
-from tests.integration.line import feed, line
+from streams.simulator.emit import Simulation
+from streams.simulator.options import HOUR_MS, Options
+from tests.differential.lines import play, real
+from tests.differential.scenarios import START_MS
+from tests.differential.stream import Scenario, Stream
+from tests.integration.brokers import RealKafka
+from tests.integration.line import Query, feed, line
 from tests.unit.webhook.build import endpoint
 from tests.unit.webhook.world import Request, receiving, serving, until
 
 pytestmark = pytest.mark.timeout(240)
+
+SESSION_MS = 6_000
+"""The least that a real Kafka takes."""
 
 
 class Shop:
@@ -41,22 +51,21 @@ class Shop:
             return (503 if is_failing else 200), {}
 
 
-def test_a_receiver_ends_up_with_the_actions_that_hold(seed: int, tmp_path: Path) -> None:
-    """A simulated day, told while it is being processed, by a clock of its morning: whatever failed, what is due was
-    told last as due, what was cancelled or recovered was told last as that, or never; historical ones never; revisions
-    came in their order; and every success is a row of the warehouse. Seen to fail with `deliveries` taken off the
-    sink's topics."""
-    options, began_s, shop = Options(people=160, seed=seed % 1_000_000), time.monotonic(), Shop(seed)
+def told_right(
+    shop: Shop, options: Options, *, bootstrap: str, query: Query, feed_day: Callable[[], object]
+) -> None:
+    """The day is told while it is being processed, by a clock of its morning, and comes out right."""
+    began_s = time.monotonic()
 
     def morning_ms() -> int:
         return options.start_ms + int((time.monotonic() - began_s) * 1_000)
 
-    with line(tmp_path) as running, receiving(shop.answer) as crm:
+    with receiving(shop.answer) as crm:
         receiver = endpoint(url=crm.url, wants_recovered=True, first_backoff_s=0.05)
-        with serving(running.line.bootstrap, receiver, clock_ms=morning_ms):
-            feed(running, options)
+        with serving(bootstrap, receiver, clock_ms=morning_ms, session_ms=SESSION_MS):
+            feed_day()
             asked = "SELECT action_id, status FROM current_actions WHERE "
-            holds: dict[str, str] = dict(running.query(asked + "NOT historical"))
+            holds: dict[str, str] = dict(query(asked + "NOT historical"))
             due = {name for name, status in holds.items() if status == "due"}
             until(lambda: all(shop.last(name) == "due" for name in due))
             until(lambda: all(shop.last(name) in (None, status) for name, status in holds.items()))
@@ -65,4 +74,40 @@ def test_a_receiver_ends_up_with_the_actions_that_hold(seed: int, tmp_path: Path
         for heard in shop.heard.values():
             assert heard == sorted(heard)
         succeeded = "SELECT countIf(outcome = 'delivered') FROM deliveries"
-        until(lambda: running.query(succeeded) == [(shop.successes,)])
+        until(lambda: query(succeeded) == [(shop.successes,)])
+
+
+def options_of(seed: int, start: str = Options().start) -> Options:
+    """A day of a small shop."""
+    return Options(people=160, seed=seed % 1_000_000, start=start)
+
+
+def test_a_receiver_ends_up_with_the_actions_that_hold(seed: int, tmp_path: Path) -> None:
+    """Whatever failed, what is due was told last as due, what was cancelled or recovered was told last as that, or
+    never; historical ones never; revisions came in their order; and every success is a row of the warehouse. Seen to
+    fail with `deliveries` taken off the sink's topics."""
+    options = options_of(seed)
+    with line(tmp_path) as running:
+        told_right(
+            Shop(seed),
+            options,
+            bootstrap=running.line.bootstrap,
+            query=running.query,
+            feed_day=lambda: feed(running, options),
+        )
+
+
+@pytest.mark.kafka
+def test_the_same_on_a_real_kafka(real_kafka: RealKafka, seed: int, tmp_path: Path) -> None:
+    """Where outputs come in transactions: what is not committed is told to nobody."""
+    options = options_of(seed, start=datetime.fromtimestamp(START_MS / 1_000, UTC).isoformat())
+    records = tuple(Simulation(options).records())
+    stream = Stream((Scenario("a day", records),), ticks_ms=range(options.start_ms, options.end_ms, HOUR_MS))
+    with real(real_kafka, tmp_path) as installed:
+        told_right(
+            Shop(seed),
+            options,
+            bootstrap=real_kafka.bootstrap,
+            query=installed.query,
+            feed_day=lambda: play(installed, stream),
+        )

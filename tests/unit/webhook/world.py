@@ -121,9 +121,10 @@ def serving(
     *endpoints: Endpoint,
     clock_ms: Callable[[], int] = wall_clock_ms,
     metrics_port: int = 0,
+    session_ms: int = SESSION_MS,
 ) -> Iterator[Served]:
     """The service in a thread with an event loop of its own, stopped at the end as SIGTERM would."""
-    options = ServiceOptions(bootstrap, GROUP, metrics_port, SESSION_MS)
+    options = ServiceOptions(bootstrap, GROUP, metrics_port, session_ms)
     served, failures, started = Served(), list[BaseException](), threading.Event()
     stop: list[Callable[[], object]] = []
 
