@@ -23,7 +23,12 @@ from streams.importer.importing import import_files
 from tests.integration.line import line
 from tests.integration.marketed import MarketedWorld, marketed_world
 
-pytestmark = [pytest.mark.data, pytest.mark.xdist_group("attribution"), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.data,
+    pytest.mark.xdist_group("attribution"),
+    pytest.mark.timeout(300),
+]
 
 SharedData = Callable[[str], Path]
 
@@ -65,7 +70,6 @@ def land_paths(world: MarketedWorld, rows: list[dict[str, str]]) -> tuple[int, i
     return landed, orders
 
 
-@pytest.mark.slow
 def test_channelattribution_by_views_and_job(shared_data: SharedData, tmp_path: Path) -> None:
     """First, last and linear are the package's to 1e-6, Markov within 1.5 % for channels with over 100 orders.
 

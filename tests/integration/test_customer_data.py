@@ -21,7 +21,7 @@ from streams.importer.importing import import_files
 from tests.integration.line import line
 from tests.integration.test_public_data import mapping_of, micros
 
-pytestmark = [pytest.mark.data, pytest.mark.xdist_group("line"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.data, pytest.mark.xdist_group("line"), pytest.mark.timeout(240)]
 
 SharedData = Callable[[str], Path]
 Row = dict[str, str]
