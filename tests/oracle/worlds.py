@@ -128,12 +128,8 @@ def _looked(seed: int, fed: Sequence[Touchpoint]) -> tuple[tuple[Touchpoint, ...
         for name in sorted({t.message_id for t in fed if t.event in ("Product Added", "Product Viewed")})
         if (lines := rng.choice([0, 0, 1, 1, 2])) or rng.random() < 0.2
     }
-    looked = [
-        replace(t, type="track", event="Product Viewed", items=views[t.message_id])
-        if t.message_id in views
-        else t
-        for t in fed
-    ]
+    look: dict[str, Any] = {"type": "track", "event": "Product Viewed"}
+    looked = [replace(t, **look, items=views[t.message_id]) if t.message_id in views else t for t in fed]
     return tuple(looked), browse_views
 
 
