@@ -223,7 +223,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return await self._called(self._lags())
 
     async def _lags(self) -> tuple[dict[tuple[str, int], int], int]:
-        return self._fetching.lags()
+        # Faust asks at its commit interval, and does not wait until this thread has started.
+        fetching: Fetching | None = getattr(self, "_fetching", None)
+        return fetching.lags() if fetching is not None else ({}, 0)
 
     async def report(self, positions: Mapping[TP, int]) -> None:
         """Commits positions to the group. They decide nothing, so a refusal is no failure."""
