@@ -368,8 +368,8 @@ class TestReal:
             assert first == ask("kafka", "status", *there) == ask("kafka", "start", *there, "--port", "0")
             assert first["bootstrap_servers"] != real_kafka.bootstrap
             monkeypatch.setenv("THROUGHLINE_KAFKA_BOOTSTRAP_SERVERS", first["bootstrap_servers"])
-            assert len(ask("topics", "check", code=1)["deviations"]) == 24
-            assert len(ask("topics", "create")["created"]) == 24
+            assert len(ask("topics", "check", code=1)["deviations"]) == 25
+            assert len(ask("topics", "create")["created"]) == 25
             producer = Producer({"bootstrap.servers": first["bootstrap_servers"], "log_level": 0})
             producer.produce("sessions", b"kept", partition=0)
             assert producer.flush(WAIT_S) == 0
