@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from sinks.clickhouse.chunk import Block, ChunkWriter, Record, Span
 from sinks.clickhouse.writer import Unavailable
+from sinks.consuming import BACKOFF_S, FENCED, TIMEOUT_S, Configuration, configuration
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +49,6 @@ TARGETS: Final[Mapping[str, Target]] = {
 _PENDING: Final = "pending:"
 _POLL_S: Final = 0.05
 _POLL_RECORDS: Final = 10_000
-_TIMEOUT_S: Final = 10.0
-_BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-
-# The group has moved on without us: what we hold is somebody else's now.
-_FENCED: Final = frozenset({
-    KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS,
-    KafkaError.FENCED_INSTANCE_ID, KafkaError._ASSIGNMENT_LOST,
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +191,7 @@ class Landing:
     def _lost(self, message: Message) -> None:
         """The broker no longer has what comes next: said loudly, and read on from what it has."""
         place = topic, partition = _place(message)
-        low, _ = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_S)
+        low, _ = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
         held = self._held.get(place)
         if held is None:
             return
@@ -265,7 +258,7 @@ class Landing:
 
     def _wait(self, attempt: int, *, stop: Stop, generation: int) -> None:
         """Read nothing more, but stay in the group. Raises _Stopped or _Moved."""
-        until_s = self._clock() + _BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)]
+        until_s = self._clock() + BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]
         self._consumer.pause([TopicPartition(*place) for place in self._held])
         try:
             while self._clock() < until_s:
@@ -286,7 +279,7 @@ class Landing:
             error = self._commit_error(offsets)
             if error is None:
                 return
-            if error.code() in _FENCED:
+            if error.code() in FENCED:
                 self._held.clear()
                 raise _Moved
             if error.fatal():
@@ -295,7 +288,7 @@ class Landing:
                 log.warning("offsets cannot be committed, trying again: %s", error.str())
             if stop.is_set():
                 raise _Stopped
-            time.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
+            time.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
 
     def _commit_error(self, offsets: list[TopicPartition]) -> KafkaError | None:
         try:
@@ -312,10 +305,10 @@ class Landing:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._generation += 1
         self._held.clear()
-        for committed in consumer.committed(partitions, timeout=_TIMEOUT_S):
+        for committed in consumer.committed(partitions, timeout=TIMEOUT_S):
             start = committed.offset
             if start < 0:
-                start, _ = consumer.get_watermark_offsets(committed, timeout=_TIMEOUT_S)
+                start, _ = consumer.get_watermark_offsets(committed, timeout=TIMEOUT_S)
             pending_end = _pending_end(committed.metadata)
             self._held[committed.topic, committed.partition] = _Held(start, start, pending_end)
             if pending_end is not None:
@@ -337,13 +330,13 @@ def _held_from(consumer: Consumer, committed: TopicPartition) -> _Held:
     """Where a partition's landing stands, by its committed offset."""
     start = committed.offset
     if start < 0:
-        start, _ = _patiently(lambda: consumer.get_watermark_offsets(committed, timeout=_TIMEOUT_S))
+        start, _ = _patiently(lambda: consumer.get_watermark_offsets(committed, timeout=TIMEOUT_S))
     return _Held(start, start, _pending_end(committed.metadata))
 
 
 def _patiently(ask: Callable[[], T]) -> T:
     """The broker's answer, asked for again for a while: a rebalance is no place to give up at the first hiccup."""
-    for backoff_s in _BACKOFF_S:
+    for backoff_s in BACKOFF_S:
         try:
             return ask()
         except KafkaException as error:
@@ -352,25 +345,15 @@ def _patiently(ask: Callable[[], T]) -> T:
     return ask()
 
 
-def _consumer_configuration(options: LandingOptions) -> dict[str, str | int | bool]:
-    return {
-        "bootstrap.servers": options.bootstrap_servers,
-        "group.id": options.group,
-        "client.id": options.group,
-        "isolation.level": "read_committed",
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
+def _consumer_configuration(options: LandingOptions) -> Configuration:
+    return configuration(
+        options.bootstrap_servers,
+        options.group,
+        session_timeout_ms=options.session_timeout_ms,
         # Offsets the broker no longer has are data lost, not a place to go on from quietly.
-        "auto.offset.reset": "error",
-        "partition.assignment.strategy": "range",
-        "session.timeout.ms": options.session_timeout_ms,
-        "heartbeat.interval.ms": max(100, options.session_timeout_ms // 4),
-        # An embedded broker answers an empty fetch only after this, whatever arrives meanwhile.
-        "fetch.wait.max.ms": 30,
-        "queued.max.messages.kbytes": 65_536,
-        "log.connection.close": False,
-    }
+        offset_reset="error",
+        queued_kbytes=65_536,
+    )
 
 
 def _place(message: Message) -> tuple[str, int]:

@@ -24,6 +24,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.catalog import Catalog
+from sinks.consuming import BACKOFF_S, FENCED, TIMEOUT_S, Configuration, configuration
 from sinks.webhook.answers import Answer, Outcome
 from sinks.webhook.endpoint import Endpoint
 from sinks.webhook.event import Event, Place, event_of
@@ -43,13 +44,6 @@ ACTIONS: Final = "actions"
 _TURN_S: Final = 0.02
 _READ_RECORDS: Final = 500
 _COMMIT_S: Final = 1.0
-_BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-_TIMEOUT_S: Final = 10.0
-# The group has moved on without us: what we hold is somebody else's now.
-_FENCED: Final = frozenset({
-    KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS,
-    KafkaError.FENCED_INSTANCE_ID, KafkaError._ASSIGNMENT_LOST,
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +209,9 @@ class Courier:
             error = await self._commit()
             if error is None:
                 return True
-            if error.code() in _FENCED or stop.is_set():
+            if error.code() in FENCED or stop.is_set():
                 return False
-            await asyncio.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
+            await asyncio.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
         return False
 
     async def _commit_if_due(self) -> None:
@@ -272,7 +266,7 @@ class Courier:
 
     async def _patiently(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """Where they are committed, the history known: asked again for a while, for a broker may hiccup."""
-        for backoff_s in _BACKOFF_S:
+        for backoff_s in BACKOFF_S:
             try:
                 return await self._stand_of(partitions)
             except KafkaException as error:
@@ -281,7 +275,7 @@ class Courier:
         return await self._stand_of(partitions)
 
     async def _stand_of(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        committed = await asyncio.to_thread(self._consumer.committed, partitions, _TIMEOUT_S)
+        committed = await asyncio.to_thread(self._consumer.committed, partitions, TIMEOUT_S)
         await self._around.history.catch_up()
         return committed
 
@@ -310,27 +304,17 @@ class Courier:
         metrics.lag.labels(name).set(lag)
 
 
-def _configuration(group: str, around: Surroundings) -> dict[str, str | int | bool]:
-    return {
-        "bootstrap.servers": around.bootstrap_servers,
-        "group.id": group,
-        "client.id": group,
-        "isolation.level": "read_committed",
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
+def _configuration(group: str, around: Surroundings) -> Configuration:
+    asked = configuration(
+        around.bootstrap_servers,
+        group,
+        session_timeout_ms=around.session_timeout_ms,
         # A new endpoint hears of what is still worth sending; what was deleted unread had expired long before.
-        "auto.offset.reset": "earliest",
-        "partition.assignment.strategy": "range",
-        "session.timeout.ms": around.session_timeout_ms,
-        "heartbeat.interval.ms": max(100, around.session_timeout_ms // 4),
-        # Deliveries of a week are read in between two polls.
-        "max.poll.interval.ms": 900_000,
-        # An embedded broker answers an empty fetch only after this, whatever arrives meanwhile.
-        "fetch.wait.max.ms": 30,
-        "queued.max.messages.kbytes": 4_096,
-        "log.connection.close": False,
-    }
+        offset_reset="earliest",
+        queued_kbytes=4_096,
+    )
+    # Deliveries of a week are read in between two polls.
+    return asked | {"max.poll.interval.ms": 900_000}
 
 
 def _place(message: Message) -> Place:

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from schemas.catalog import Catalog
 from schemas.codec import decode_as, encode
+from sinks.consuming import TIMEOUT_S
 from sinks.webhook.lanes import Delivery
 from sinks.webhook.ledger import Ledger
 
@@ -21,7 +22,6 @@ __all__ = ["DELIVERIES", "CannotRecord", "History", "Recorder"]
 
 DELIVERIES: Final = "deliveries"
 
-_TIMEOUT_S: Final = 10.0
 _FLUSH_S: Final = 30.0
 _READ_RECORDS: Final = 5_000
 
@@ -143,11 +143,11 @@ class History:
 
     def _behind(self, consumer: Consumer) -> dict[int, int]:
         """Partition -> where it ended just now, for those that have something new."""
-        listed = consumer.list_topics(DELIVERIES, timeout=_TIMEOUT_S).topics[DELIVERIES]
+        listed = consumer.list_topics(DELIVERIES, timeout=TIMEOUT_S).topics[DELIVERIES]
         found = {}
         for partition in listed.partitions:
             low, high = consumer.get_watermark_offsets(
-                TopicPartition(DELIVERIES, partition), timeout=_TIMEOUT_S
+                TopicPartition(DELIVERIES, partition), timeout=TIMEOUT_S
             )
             self._next[partition] = max(self._next.get(partition, 0), low)
             if self._next[partition] < high:
