@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from streams.cli import panels
-from streams.cli.errors import ExitCode, Failure
+from streams.cli.errors import ExitCode, Failure, rejected
 
 if TYPE_CHECKING:
     from sinks.clickhouse.attributing import Row
 
-_NOT_MIGRATED: Final = ("UNKNOWN_DATABASE", "UNKNOWN_TABLE", "UNKNOWN_IDENTIFIER", "UNKNOWN_FUNCTION")
 _MOST_DAYS: Final = 3650
 
 
@@ -62,12 +61,10 @@ def attribution(
     try:
         with warehouse_of(ctx, directory) as warehouse:
             rows = attribute(warehouse, lookback_days=lookback_days, computed_at=now())
-    except (Unavailable, Rejected) as error:
-        if any(f"({name})" in str(error) for name in _NOT_MIGRATED):
-            missing = "the warehouse lacks tables or views; throughline warehouse migrate makes them"
-            raise Failure(missing, ExitCode.UNAVAILABLE) from error
-        is_away = isinstance(error, Unavailable)
-        raise Failure(str(error), ExitCode.UNAVAILABLE if is_away else ExitCode.FAILED) from error
+    except Unavailable as error:
+        raise rejected(error, ExitCode.UNAVAILABLE) from error
+    except Rejected as error:
+        raise rejected(error) from error
     if not rows:
         raise Failure("no order has landed: there is nothing to credit, and nothing was written")
     if as_json:

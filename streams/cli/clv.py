@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from streams.cli import panels
-from streams.cli.errors import ExitCode, Failure
+from streams.cli.errors import ExitCode, Failure, rejected
 
 if TYPE_CHECKING:
     from streams.cli.lifetime.valuation import Customer, Valuation
@@ -72,9 +72,9 @@ def clv(
             now_ms = time.time_ns() // 1_000_000
             write(client, valuations, until=day, horizon_weeks=horizon_weeks, now_ms=now_ms)
     except Unavailable as error:
-        raise Failure(str(error), ExitCode.UNAVAILABLE) from error
+        raise rejected(error, ExitCode.UNAVAILABLE) from error
     except Rejected as error:
-        raise Failure(str(error)) from error
+        raise rejected(error) from error
     _show(valuations, as_json=as_json)
     for reason in left_out:
         typer.echo(f"left out: {reason}", err=True)

@@ -6,6 +6,10 @@ Knows nothing of the rooms; the root (`streams.cli.app`) shows what is raised he
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
+
+_NOT_MIGRATED: Final = ("UNKNOWN_DATABASE", "UNKNOWN_TABLE", "UNKNOWN_IDENTIFIER", "UNKNOWN_FUNCTION")
+"""What ClickHouse calls it when a table, column or view of ours is not there."""
 
 
 class ExitCode(IntEnum):
@@ -23,3 +27,11 @@ class Failure(Exception):
         super().__init__(message)
         self.message = message
         self.exit_code = int(exit_code)
+
+
+def rejected(error: Exception, otherwise: ExitCode = ExitCode.FAILED) -> Failure:
+    """The failure of a command whose question the warehouse has refused, or could not take."""
+    if any(f"({name})" in str(error) for name in _NOT_MIGRATED):
+        missing = "the warehouse lacks tables, columns or views; throughline warehouse migrate makes them"
+        return Failure(missing, ExitCode.UNAVAILABLE)
+    return Failure(str(error), otherwise)

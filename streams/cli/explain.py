@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from streams.cli import context, panels
-from streams.cli.errors import ExitCode, Failure
+from streams.cli.errors import ExitCode, Failure, rejected
 from streams.cli.explain_clock import explain_clock
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from streams.core.rules import Rules
 
 _SHOWN: Final = 50
-_NOT_MIGRATED: Final = ("UNKNOWN_DATABASE", "UNKNOWN_TABLE", "UNKNOWN_IDENTIFIER")
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n"})
 
 
@@ -84,12 +83,9 @@ def explain_identity(
                 _asking(warehouse), value, rules_of(context.settings(ctx)), show_all=show_all, as_json=as_json
             )
     except Unavailable as error:
-        raise Failure(str(error), ExitCode.UNAVAILABLE) from error
+        raise rejected(error, ExitCode.UNAVAILABLE) from error
     except Rejected as error:
-        if any(f"({name})" in str(error) for name in _NOT_MIGRATED):
-            missing = "the warehouse lacks tables, columns or views; throughline warehouse migrate makes them"
-            raise Failure(missing, ExitCode.UNAVAILABLE) from error
-        raise Failure(str(error)) from error
+        raise rejected(error) from error
 
 
 def _explain(ask: Ask, value: str, rules: Rules, *, show_all: bool, as_json: bool) -> None:

@@ -261,7 +261,7 @@ def test_job_without_orders_or_warehouse_says_so(world: MarketedWorld, opened: E
     }
     missing = CliRunner().invoke(build(), ["attribution"], env=elsewhere)
     assert (missing.exit_code, missing.stderr) == (
-        3, "throughline: the warehouse lacks tables or views; throughline warehouse migrate makes them\n",
+        3, "throughline: the warehouse lacks tables, columns or views; throughline warehouse migrate makes them\n",
     )  # fmt: skip
 
 
