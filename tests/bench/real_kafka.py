@@ -83,7 +83,9 @@ def _rows(bootstrap: str, stream: Stream, scratch: Path) -> list[Row]:
     ]
     one, two = (_best(scales, workers) for workers in (1, 2))
     people = shop_day(_DELAY_PEOPLE)
-    rate = 0.5e6 / exact.touchpoint_us
+    # More people take more of a touchpoint, since less of them is in the caches: theirs is the rate to be halved.
+    many = _cost(bootstrap, people, "exactly_once", workers=1, logs=scratch)
+    rate = 0.5e6 / many.touchpoint_us
     best = min(
         (delay(bootstrap, people, rate, logs=scratch) for _ in range(_DELAY_RUNS)),
         key=lambda one: one.p99_ms,
@@ -98,6 +100,7 @@ def _rows(bootstrap: str, stream: Stream, scratch: Path) -> list[Row]:
             "x",
             note="at least 1.7 is the bar; behind a backlog",
         ),
+        Row("exactly once, a larger day", many.touchpoint_us, note=f"{len(people.records):,} touchpoints"),
         Row("produce to readable, median", best.p50_ms, "ms", note=f"at {best.rate:,.0f} touchpoints/s"),
         Row("produce to readable, p99", best.p99_ms, "ms", 250.0),
     ]
