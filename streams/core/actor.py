@@ -13,7 +13,7 @@ from streams.core.carts import Episode
 from streams.core.claims import Claims
 from streams.core.journal import Journal
 from streams.core.limits import Weight, counts_of, kind_of
-from streams.core.links import PART, Links
+from streams.core.links import PART, PENDING, Links
 from streams.core.messages import Accept, Act, Bid, Waiting
 from streams.core.rules import Rules
 from streams.core.sessions import Session, content_uuid
@@ -78,6 +78,12 @@ class Profile:
         self.merged_ms = NEVER
         self.arrived_ms = NEVER
         self.found_ms = NEVER
+
+    def is_expected(self, place: int) -> bool:
+        """True if the state of a member is still on its way here, and with it claims of which nobody here knows."""
+        if self.links.parents[place] == PENDING:
+            return True
+        return any(of.base <= place < of.base + of.members for of in self.arriving.values())
 
     def follow(self, place: int, through: int) -> None:
         """A member follows another one instead of the root."""

@@ -257,6 +257,9 @@ class Contests:
         elif bid.cause.through in actor.index and message.kind != PARTED:
             weight = self._weight(bid.identifier, bid.cause)
             left_out.refuse(profile, bid.identifier, bid.cause, weight, is_nobodys=not message.kind)
+        if not message.is_cut:
+            # Something may have been cut here to make room for it.
+            self._ask_outward(actor, profile)
         self._partings.resume(profile)
 
     # -- bids
@@ -268,7 +271,15 @@ class Contests:
     def settle_merged(self, actor: Actor, profile: Profile, bid: Bid) -> None:
         """The claim has made two profiles one. What was cut for it is asked again: who stood against may have left
         before they were one."""
-        self.settle_bid(profile, bid)
+        claimant = actor.index.get(bid.claimant)
+        if claimant is not None and profile.is_expected(claimant):
+            # It comes unanswered with the state of who has claimed.
+            profile.waiting.append(Retry(actor.identifier, bid))
+        else:
+            self.settle_bid(profile, bid)
+        self._ask_outward(actor, profile)
+
+    def _ask_outward(self, actor: Actor, profile: Profile) -> None:
         if profile.spare:
             for link in left_out.take_outward(profile, actor.index):
                 self._send(link)

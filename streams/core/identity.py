@@ -221,10 +221,17 @@ class Identity:
             if self._contests.passes(actor, message):
                 self._send(msgspec.structs.replace(message, to=actor.root))
             return
-        if isinstance(message, Claimed | Retry | Release | Weigh) and message.bid.claimant not in actor.index:
-            # Who has claimed has left with its claim since, and knows by now where it is.
-            self._send(msgspec.structs.replace(message, to=message.bid.claimant))
-            return
+        if isinstance(message, Claimed | Retry | Release | Weigh):
+            claimant = actor.index.get(message.bid.claimant)
+            if claimant is None:
+                # Who has claimed has left with its claim since, and knows by now where it is.
+                self._send(msgspec.structs.replace(message, to=message.bid.claimant))
+                return
+            if profile.is_expected(claimant) and not isinstance(message, Weigh):
+                # The claim comes unanswered with the state of who has claimed, which this has overtaken.
+                self._actors.touch(actor)
+                profile.waiting.append(message)
+                return
         match message:
             case Link():
                 self.tie(actor, message.identifier, message.cause)
@@ -343,9 +350,8 @@ class Identity:
     def _on_answer(self, message: Accept | Refuse) -> None:
         """To a proposal."""
         actor = self._actors.find(message.to)
-        profile = actor.profile if actor is not None else None
         assert actor is not None, "an answer to one that was never seen"
-        assert profile is not None, "an answer to one that is no root"
+        profile = _profile(actor)
         assert profile.proposal == message.proposal, "an answer to another proposal"
         if isinstance(message, Accept):
             self._handovers.on_accept(actor, profile, message)

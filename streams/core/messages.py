@@ -302,7 +302,7 @@ ForRoot = (
 ForActor = Touch | Claim | Accept | Refuse | More | Detach | Repoint | ForRoot
 ForActs = Decree | Heed | Reopen
 Message = ForActor | ForActs | Clock
-Waiting = Link | Union | Propose | Claimed | Weigh | Contest | Release | Disown | Heed
+Waiting = Link | Union | Propose | Claimed | Retry | Weigh | Contest | Release | Disown | Heed
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: Any = msgspec.msgpack.Decoder(Message)

@@ -64,10 +64,12 @@ ONCE = {
     1_008_312: "an earlier failed payment was acted on at a moment before it had arrived",
     10_166_484: "carts were decided on while a claim of their owner waited for others, longer than the clocks' rounds",
     9_012_741: "an identifier followed whom its claim was passed on to, and gave itself to two",
+    21_055_150: "the answer to a claim overtook the state that the claim was in, which came back unanswered",
 }
 REPEATED_ONCE = {
     7_006_438: "a claim that was sent again was answered again, and its answer made a root anew, without its state",
     9_015_128: "the same as 9012741",
+    21_055_457: "a person was cut for a link that an act had parted, and stayed cut",
 }
 
 
