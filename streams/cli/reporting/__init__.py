@@ -1,0 +1,1 @@
+"""A report shown: put into words once, then printed on a terminal or written as a page."""
