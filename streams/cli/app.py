@@ -31,6 +31,7 @@ COMMANDS = (
     "clv",
     "explain",
     "attribution",
+    "report",
     "identity",
     "topics",
     "warehouse",
