@@ -18,6 +18,12 @@ _SECTIONS: Final[tuple[Callable[[Report, int], Section], ...]] = (
 )  # fmt: skip
 
 
+_MONTHLY: Final = (
+    "Repeat purchases, research before purchase, NPS, CSAT and resolution time are by whole months: every month that "
+    "the period touches."
+)
+
+
 def outline_of(report: Report, *, top: int) -> Outline:
     """The report in words; tables have at most `top` rows where more would say little."""
     sections = (_summary(report), *(section(report, top) for section in _SECTIONS))
@@ -45,7 +51,8 @@ def _summary(report: Report) -> Section:
         *_sold(report), *_converted(report), *_carts(report), *_customers(report), *_said(report),
     )  # fmt: skip
     views = tuple(dict.fromkeys(figure.view for figure in figures))
-    return Section("summary", "Key figures", views, figures=figures)
+    is_part = report.asked.since is not None or report.asked.until is not None
+    return Section("summary", "Key figures", views, note=_MONTHLY if is_part else "", figures=figures)
 
 
 def _sold(report: Report) -> list[Figure]:

@@ -108,6 +108,16 @@ def test_a_report_says_what_it_is_of(asked: Asked, expected: str) -> None:
     assert outline_of(full(asked=asked), top=10).subtitle == expected
 
 
+def test_a_part_of_the_data_says_which_figures_are_by_whole_months() -> None:
+    """Key figures that the views tell by month alone; over all data there is no difference, and nothing said.
+
+    Seen to fail with a period that only begins taken for all data.
+    """
+    for asked in (Asked(since=DAY), Asked(until=DAY)):
+        assert "by whole months" in outline_of(full(asked=asked), top=10).sections[0].note
+    assert outline_of(full(), top=10).sections[0].note == ""
+
+
 def test_a_terminal_obeys_no_name() -> None:
     """What is not printable in a name is spelled out, and markup of the terminal stays text.
 
