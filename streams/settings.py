@@ -339,6 +339,12 @@ class Sink(Section):
         le=3_600.0,
         description="A chunk is inserted when its first row is so many seconds old.",
     )
+    max_dead_share: float = Field(
+        default=0.5,
+        ge=0.0,
+        le=1.0,
+        description="A larger share of dead letters in the records lately landed stops the sink, before they are one.",
+    )
 
 
 class Warehouse(Section):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sinks.attribution.markov import markov
 from sinks.attribution.paths import Credit, Path
 from sinks.attribution.sets import counterfactual, shapley
-from sinks.clickhouse.writer import Warehouse, _meaning, connect
+from sinks.clickhouse.writer import Warehouse, connect, meaning_of
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -73,7 +73,7 @@ def attribute(warehouse: Warehouse, *, lookback_days: int, computed_at: datetime
                 names = [field.name for field in fields(Row)]
                 client.insert("attribution_models", [astuple(row) for row in rows], column_names=names)
     except (Error, OSError) as error:
-        raise _meaning(error) from error
+        raise meaning_of(error) from error
     return rows
 
 

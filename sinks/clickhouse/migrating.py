@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from sinks.clickhouse.writer import Unavailable, Warehouse, _meaning, connect
+from sinks.clickhouse.writer import Unavailable, Warehouse, connect, meaning_of
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -93,7 +93,7 @@ def migrate(warehouse: Warehouse) -> list[str]:
             for _, sql in views():
                 _run(client, sql)
     except (Error, OSError) as error:
-        raise _meaning(error) from error
+        raise meaning_of(error) from error
     return [migration.name for migration in missing]
 
 
@@ -110,7 +110,7 @@ def status(warehouse: Warehouse) -> list[Status]:
         with connect(warehouse) as client:
             missing = {each.number for each in _missing(client)}
     except (Error, OSError) as error:
-        raise _meaning(error) from error
+        raise meaning_of(error) from error
     return [Status(each.number, each.name, each.number not in missing) for each in migrations()]
 
 

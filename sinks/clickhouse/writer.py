@@ -9,6 +9,7 @@ failure is safe as long as the token is among the table's last `non_replicated_d
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -76,7 +77,7 @@ def connect(warehouse: Warehouse, *, timeout_s: float = 60.0, database: str | No
             send_receive_timeout=timeout_s,
         )
     except (Error, OSError) as error:
-        raise _meaning(error) from error
+        raise meaning_of(error) from error
 
 
 class Writer:
@@ -85,7 +86,8 @@ class Writer:
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
         self._client: Client | None = None
-        self._columns: dict[str, frozenset[str]] = {}
+        self._columns: dict[str, dict[str, str]] = {}
+        """Table -> name of a column -> its type."""
         self._warned: set[tuple[str, str]] = set()
 
     def insert(self, table: str, block: Block) -> None:
@@ -96,10 +98,24 @@ class Writer:
             self._insert(table, block)
         except (Error, OSError) as error:
             self.close()
-            raise _meaning(error) from error
+            raise meaning_of(error) from error
         except Unavailable:
             self.close()
             raise
+
+    def refusal(self, table: str, block: Block) -> str:
+        """What the table would say against a block; "" if it would take it. Nothing lands. Raises Unavailable."""
+        from clickhouse_connect.driver.exceptions import Error
+
+        try:
+            self._insert(table, block, is_trial=True)
+        except (Error, OSError) as error:
+            self.close()
+            meaning = meaning_of(error)
+            if isinstance(meaning, Unavailable):
+                raise meaning from error
+            return str(meaning)
+        return ""
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -108,17 +124,24 @@ class Writer:
         self._client = None
         self._columns.clear()
 
-    def _insert(self, table: str, block: Block) -> None:
+    def _insert(self, table: str, block: Block, *, is_trial: bool = False) -> None:
         if self._client is None:
             self._client = connect(self._warehouse)
         client = self._client
+        names = self._known(client, table, block.columns)
         client.raw_insert(
-            table,
-            column_names=self._known(client, table, block.columns),
+            self._nowhere(table, names) if is_trial else table,
+            column_names=names,
             insert_block=block.data,
             fmt="Avro",
             settings={**_INSERT_SETTINGS, "insert_deduplication_token": block.token},
         )
+
+    def _nowhere(self, table: str, names: Sequence[str]) -> str:
+        """What reads rows as the table would, and keeps none."""
+        structure = ", ".join(f"`{name}` {self._columns[table][name]}" for name in names)
+        quoted = structure.replace("\\", "\\\\").replace("'", "\\'")
+        return f"FUNCTION null('{quoted}')"
 
     def _known(self, client: Client, table: str, columns: tuple[str, ...]) -> list[str]:
         """The block's columns that the table has; a missing one is named once: its data are not landed."""
@@ -130,7 +153,7 @@ class Writer:
                 log.warning("table %s has no column for field %s; it stays in Kafka only", table, name)
         return [name for name in columns if name in self._columns[table]]
 
-    def _columns_of(self, client: Client, table: str) -> frozenset[str]:
+    def _columns_of(self, client: Client, table: str) -> dict[str, str]:
         """Raises Unavailable where a migration is missing: a table that keeps nothing needs the view behind it."""
         place = {"d": self._warehouse.database, "t": table}
         asked = "SELECT engine, dependencies_table FROM system.tables WHERE database = {d:String} AND name = {t:String}"
@@ -138,11 +161,12 @@ class Writer:
         if not found or (found[0][0] == "Null" and not found[0][1]):
             missing = "view behind" if found else "table"
             raise Unavailable(f"no {missing} {place['d']}.{table}; throughline warehouse migrate makes it")
-        asked = "SELECT name FROM system.columns WHERE database = {d:String} AND table = {t:String}"
-        return frozenset(row[0] for row in client.query(asked, parameters=place).result_rows)
+        asked = "SELECT name, type FROM system.columns WHERE database = {d:String} AND table = {t:String}"
+        return {str(name): str(type_) for name, type_ in client.query(asked, parameters=place).result_rows}
 
 
-def _meaning(error: Exception) -> Unavailable | Rejected:
+def meaning_of(error: Exception) -> Unavailable | Rejected:
+    """What a failure of ClickHouse's client means to whoever asked: try again, or never like this."""
     code = getattr(error, "code", None)
     text = str(error).split("(for url")[0].strip()
     if isinstance(code, int) and code not in _TRANSIENT and code != 0:

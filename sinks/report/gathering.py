@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sinks.clickhouse.writer import Warehouse, _meaning, connect
+from sinks.clickhouse.writer import Warehouse, connect, meaning_of
 from sinks.report.customers import customers
 from sinks.report.model import Asked, Report, Span
 from sinks.report.rows import Asking
@@ -56,7 +56,7 @@ def report_of(warehouse: Warehouse, asked: Asked, *, computed_at: datetime) -> R
         with connect(warehouse, timeout_s=600.0) as client:
             return _report_of(client, asked, computed_at)
     except (Error, OSError) as error:
-        raise _meaning(error) from error
+        raise meaning_of(error) from error
 
 
 def _report_of(client: Client, asked: Asked, computed_at: datetime) -> Report:

@@ -13,10 +13,10 @@ import faust
 from faust.tables.manager import TableManager
 from yarl import URL
 
+from schemas.dead_letters import DeadShare
 from streams.runtime.broker_traits import REAL, BrokerTraits
 from streams.runtime.changelog import Changelog
 from streams.runtime.commit import AtLeastOnce, Commit, TaskTopics
-from streams.runtime.dead_letters import DeadShare
 from streams.runtime.ending import ExitCode, end_process
 from streams.runtime.engine import EngineFactory, Store
 from streams.runtime.metrics import Metrics

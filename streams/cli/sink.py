@@ -39,9 +39,9 @@ def sink(
 
     Example: throughline sink
     """
-    from schemas.wire import CodecError
     from sinks.clickhouse.migrating import ChangedMigration
     from sinks.clickhouse.writer import Rejected, Warehouse
+    from sinks.dead_letters import CannotBury
 
     settings = context.settings(ctx)
     logging.basicConfig(
@@ -58,8 +58,8 @@ def sink(
         landed = _land(ctx, warehouse, stop)
     except (Rejected, ChangedMigration) as error:
         raise Failure(f"ClickHouse refuses: {error}") from error
-    except CodecError as error:
-        raise Failure(f"an output record cannot be landed: {error}") from error
+    except CannotBury as error:
+        raise Failure(str(error), ExitCode.UNAVAILABLE) from error
     if not context.quiet(ctx):
         typer.echo(
             "landed " + (", ".join(f"{rows:,} {table}" for table, rows in landed.items()) or "nothing")
@@ -90,16 +90,20 @@ def _land(ctx: typer.Context, warehouse: Warehouse, stop: threading.Event) -> Ma
     from schemas.catalog import Catalog
     from sinks.clickhouse.chunk import ChunkWriter
     from sinks.clickhouse.landing import Landing, LandingOptions
+    from sinks.clickhouse.reading import ReadingOptions
     from sinks.clickhouse.writer import Writer
+    from sinks.dead_letters import DeadLetters
 
     settings = context.settings(ctx)
+    bootstrap_servers = settings.kafka.bootstrap_servers
     options = LandingOptions(
-        bootstrap_servers=settings.kafka.bootstrap_servers,
-        group=f"{settings.app.name}-sink",
+        ReadingOptions(bootstrap_servers, f"{settings.app.name}-sink"),
         chunk_rows=settings.sink.chunk_rows,
         chunk_s=settings.sink.chunk_s,
+        max_dead_share=settings.sink.max_dead_share,
     )
-    landing = Landing(options, Writer(warehouse), chunks=ChunkWriter(Catalog.embedded().schema))
+    chunks, burials = ChunkWriter(Catalog.embedded().schema), DeadLetters(bootstrap_servers)
+    landing = Landing(options, Writer(warehouse), chunks=chunks, burials=burials)
     try:
         landing.run(stop)
     except KafkaException as error:

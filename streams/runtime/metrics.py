@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 
-from streams.runtime.dead_letters import VERSION
+from schemas.dead_letters import VERSION
 from streams.runtime.progress import Progress
 
 __all__ = ["METRICS", "PREFIX", "Metric", "Metrics", "Name", "Outcome", "Phase", "Step"]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from schemas.catalog import CHANNELS
+from schemas.dead_letters import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -48,7 +49,6 @@ INPUTS = (*(f"touchpoints.{channel}" for channel in CHANNELS), CONTROL)
 INBOX = "profiles.inbox"
 CHANGELOG = "profiles.changelog"
 OUTPUTS = ("touchpoints.stitched", "sessions", "carts", "identities", "actions")
-DEAD_LETTERS = "records.dead"
 
 _KIB, _MIB = 1024, 1024 * 1024
 _DAY_MS = 86_400_000

@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 from sinks.clickhouse.embedded import EmbeddedWarehouse, holder_of
 from streams.cli.app import build
 from tests.integration.brokers import EmbeddedBrokers
-from tests.integration.test_sink import Feed
+from tests.integration.landed import Feed
 
 
 @pytest.fixture(scope="module")

@@ -76,6 +76,11 @@ class EmbeddedWarehouse:
         """Close the directory and end the process; quietly if it has ended."""
         _end(self._child)
 
+    def kill(self) -> None:
+        """End the process as a crash would."""
+        self._child.kill()
+        _end(self._child)
+
     def __enter__(self) -> Self:
         return self
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from streams.runtime.dead_letters import DeadShare, dead_rows, flood_line
+from schemas.dead_letters import DeadShare
+from streams.runtime.dead_letters import dead_rows, flood_line
 from tests.unit.runtime.fakes import fake_record
 
 

@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 import pytest
 
+from schemas.dead_letters import DeadShare
 from streams.runtime import task as task_module
 from streams.runtime.changelog import ChangelogTruncated, Restored
-from streams.runtime.dead_letters import DeadShare
 from streams.runtime.ending import ExitCode
 from streams.runtime.engine import Engine, Store
 from streams.runtime.metrics import Metrics
