@@ -356,6 +356,30 @@ class Warehouse(Section):
     port: Port = Field(
         default=8123, description="Port of its HTTP interface, on loopback only; 0: any free one."
     )
+    reader: str = Field(
+        default="reader",
+        min_length=1,
+        description="A second user, for BI tools and notebooks, who may only read; the first is clickhouse.user.",
+    )
+    reader_password: str = Field(
+        default="",
+        repr=False,
+        json_schema_extra={"secret": True},
+        description="The reader's password; empty: there is no reader.",
+    )
+    memory_mb: int = Field(
+        default=0,
+        ge=0,
+        le=16_000_000,
+        description="Megabytes all statements may use, one of them three quarters; 0: a quarter of the machine's.",
+    )
+
+    @field_validator("memory_mb")
+    @classmethod
+    def _enough_or_unset(cls, memory_mb: int) -> int:
+        if 0 < memory_mb < 256:
+            raise ValueError("the warehouse needs 256 MB or more")
+        return memory_mb
 
 
 class Settings(Section):

@@ -46,12 +46,17 @@ def embedded_line(settings: Settings, directory: Path | None, *, workers: int) -
     from sinks.clickhouse.writer import Rejected, Unavailable, connect
     from sinks.clickhouse.writer import Warehouse as Address
     from streams.broker.embedded import BrokerFailed
+    from streams.cli.warehouse import memory_bytes_of, reader_of
     from streams.launch.line import NotDrained, Warehouse, running
     from streams.launch.parts import PartDied
 
     with tempfile.TemporaryDirectory(prefix="throughline-") as scratch:
         try:
-            with EmbeddedWarehouse.start(directory or Path(scratch) / "warehouse") as warehouse:
+            with EmbeddedWarehouse.start(
+                directory or Path(scratch) / "warehouse",
+                reader=reader_of(settings),
+                memory_bytes=memory_bytes_of(settings),
+            ) as warehouse:
                 address = Address(
                     warehouse.url, warehouse.user, warehouse.password, settings.clickhouse.database
                 )

@@ -84,8 +84,10 @@ def warehouse_of(ctx: typer.Context, directory: Path | None) -> Iterator[Warehou
     """Where to ask: the server of the settings, or that of a directory, started for as long as it takes."""
     from sinks.clickhouse.embedded import EmbeddedWarehouse, WarehouseDidNotStart, holder_of, is_warehouse
     from sinks.clickhouse.writer import Warehouse
+    from streams.cli.warehouse import memory_bytes_of
 
-    at = context.settings(ctx).clickhouse
+    settings = context.settings(ctx)
+    at = settings.clickhouse
     if directory is None:
         yield Warehouse(at.url, at.user, at.password, at.database)
         return
@@ -98,7 +100,11 @@ def warehouse_of(ctx: typer.Context, directory: Path | None) -> Iterator[Warehou
         raise Failure(f"there is no warehouse in {directory}", ExitCode.UNAVAILABLE)
     try:
         with EmbeddedWarehouse.start(
-            directory, user=at.user, password=at.password, database=at.database
+            directory,
+            user=at.user,
+            password=at.password,
+            database=at.database,
+            memory_bytes=memory_bytes_of(settings),
         ) as opened:
             yield Warehouse(opened.url, at.user, at.password, at.database)
     except WarehouseDidNotStart as error:

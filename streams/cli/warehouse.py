@@ -11,7 +11,9 @@ from streams.cli import context, panels
 from streams.cli.errors import ExitCode, Failure
 
 if TYPE_CHECKING:
+    from sinks.clickhouse.embedded.users import Credentials
     from sinks.clickhouse.writer import Warehouse
+    from streams.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -38,35 +40,58 @@ def serve(
 ) -> None:
     """Serve an embedded ClickHouse from a directory, on this machine only, until Ctrl-C.
 
-    Any ClickHouse client over HTTP can use it, with the user and password of the settings.
+    Any ClickHouse client over HTTP can use it, with the user and password of the settings; with a
+    warehouse.reader_password there is a second user, who may only read.
 
     Example: throughline warehouse serve ./warehouse --port 8123
     """
     from sinks.clickhouse.embedded.directory import DirectoryTaken
     from sinks.clickhouse.embedded.failure import Refused
-    from sinks.clickhouse.embedded.request import Credentials
     from sinks.clickhouse.embedded.serving import serve as serve_until_stopped
+    from sinks.clickhouse.embedded.users import Credentials, Users
 
     settings = context.settings(ctx)
     chosen = directory or (Path(settings.warehouse.directory) if settings.warehouse.directory else None)
     if chosen is None:
         raise Failure("name a directory, or set warehouse.directory", ExitCode.USAGE)
 
+    owner = Credentials(settings.clickhouse.user, settings.clickhouse.password)
+    reader = reader_of(settings)
+    try:
+        users = Users(owner, reader)
+    except ValueError as error:
+        raise Failure(f"warehouse.reader: {error}", ExitCode.USAGE) from error
+    named = f"user {owner.user}" + (f", reader {reader.user}" if reader else "")
+
     def ready(url: str) -> None:
         typer.echo(url)
         if not context.quiet(ctx):
-            typer.echo(f"ClickHouse over {chosen}, user {settings.clickhouse.user}; Ctrl-C ends it", err=True)
+            typer.echo(f"ClickHouse over {chosen}, {named}; Ctrl-C ends it", err=True)
 
     try:
         serve_until_stopped(
             chosen,
-            Credentials(settings.clickhouse.user, settings.clickhouse.password),
+            users,
             port=settings.warehouse.port if port is None else port,
             database=settings.clickhouse.database,
+            memory_bytes=memory_bytes_of(settings),
             on_ready=ready,
         )
     except (DirectoryTaken, Refused, OSError) as error:
         raise Failure(str(error), ExitCode.UNAVAILABLE) from error
+
+
+def reader_of(settings: Settings) -> Credentials | None:
+    """The user of an embedded warehouse who may only read, if it has one."""
+    from sinks.clickhouse.embedded.users import Credentials
+
+    at = settings.warehouse
+    return Credentials(at.reader, at.reader_password) if at.reader_password else None
+
+
+def memory_bytes_of(settings: Settings) -> int | None:
+    """What an embedded warehouse may use; None: as much as it finds right."""
+    return settings.warehouse.memory_mb * 1_000_000 or None
 
 
 def migrate(ctx: typer.Context) -> None:

@@ -226,7 +226,7 @@ def test_second_process_on_a_directory_is_told_who_has_it(running: EmbeddedWareh
     """One clear line, and the first one is not disturbed."""
     with EmbeddedWarehouse.start(tmp_path) as first:
         with pytest.raises(
-            WarehouseDidNotStart, match=f"held by process {first.pid} and answers at {first.url}"
+            WarehouseDidNotStart, match=f"held by process {first.pid} since 20.* and answers at {first.url}"
         ):
             EmbeddedWarehouse.start(tmp_path)
         assert fetched(first.url, {**USER, "query": "SELECT 1"}) == "1\n"

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from sinks.clickhouse.embedded.directory import DirectoryTaken, Holder, holder_of, is_warehouse
 from sinks.clickhouse.embedded.process import EmbeddedWarehouse, WarehouseDidNotStart
+from sinks.clickhouse.embedded.users import Credentials
 
 __all__ = [
+    "Credentials",
     "DirectoryTaken",
     "EmbeddedWarehouse",
     "Holder",

@@ -1,7 +1,7 @@
 """`python -m sinks.clickhouse.embedded DIR`: the warehouse as a process of its own, as `EmbeddedWarehouse` starts it.
 
-Prints its address on a line when it is ready; user and password come from the environment, which other
-users of the machine cannot read.
+Prints its address on a line when it is ready; users and passwords come from the environment, which other users
+of the machine cannot read.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import os
 import sys
 from pathlib import Path
 
-from sinks.clickhouse.embedded.directory import DEFAULT_MEMORY_BYTES, DirectoryTaken
+from sinks.clickhouse.embedded.directory import DirectoryTaken
 from sinks.clickhouse.embedded.failure import Refused
-from sinks.clickhouse.embedded.process import PASSWORD_VARIABLE, USER_VARIABLE
-from sinks.clickhouse.embedded.request import Credentials
+from sinks.clickhouse.embedded.process import users_of
 from sinks.clickhouse.embedded.serving import serve
 
 
@@ -23,7 +22,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--database", default="throughline", help="where names without a database are")
-    parser.add_argument("--memory-bytes", type=int, default=DEFAULT_MEMORY_BYTES)
+    parser.add_argument(
+        "--memory-bytes", type=int, help="of all statements; a quarter of the machine's by default"
+    )
     parser.add_argument("--parent-pid", type=int, help="end when this process, our parent, has ended")
     return parser.parse_args()
 
@@ -31,13 +32,10 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Serve until told to stop; 3 if the directory or the port cannot be had."""
     asked = _arguments()
-    credentials = Credentials(
-        os.environ.get(USER_VARIABLE, "throughline"), os.environ.get(PASSWORD_VARIABLE, "throughline")
-    )
     try:
         serve(
             asked.directory,
-            credentials,
+            users_of(os.environ),
             port=asked.port,
             database=asked.database,
             memory_bytes=asked.memory_bytes,

@@ -8,15 +8,27 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
-USER_VARIABLE: Final = "THROUGHLINE_CLICKHOUSE_USER"
-PASSWORD_VARIABLE: Final = "THROUGHLINE_CLICKHOUSE_PASSWORD"
+from sinks.clickhouse.embedded.users import Credentials, Users
+
+_USER: Final = "THROUGHLINE_CLICKHOUSE_USER"
+_PASSWORD: Final = "THROUGHLINE_CLICKHOUSE_PASSWORD"
+_READER: Final = "THROUGHLINE_WAREHOUSE_READER"
+_READER_PASSWORD: Final = "THROUGHLINE_WAREHOUSE_READER_PASSWORD"
 _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 15.0
 _SAID_BYTES: Final = 2_000
+
+
+def users_of(environ: Mapping[str, str]) -> Users:
+    """The users that `EmbeddedWarehouse.start` has named in its child's environment."""
+    owner = Credentials(environ.get(_USER, "throughline"), environ.get(_PASSWORD, "throughline"))
+    password = environ.get(_READER_PASSWORD, "")
+    return Users(owner, Credentials(environ.get(_READER, "reader"), password) if password else None)
 
 
 class WarehouseDidNotStart(Exception):
@@ -43,18 +55,29 @@ class EmbeddedWarehouse:
         *,
         user: str = "throughline",
         password: str = "throughline",
+        reader: Credentials | None = None,
         database: str = "throughline",
+        memory_bytes: int | None = None,
     ) -> Self:
-        """Open the directory (made if there is none) and wait until it answers. Raises WarehouseDidNotStart."""
+        """Open the directory (made if there is none) and wait until it answers. Raises WarehouseDidNotStart.
+
+        A `reader` may only read. All statements together may use `memory_bytes`, by default a quarter of the
+        machine's.
+        """
         command = [sys.executable, "-m", "sinks.clickhouse.embedded", str(directory)]
         options = ["--port", str(port), "--parent-pid", str(os.getpid()), "--database", database]
+        if memory_bytes is not None:
+            options += ["--memory-bytes", str(memory_bytes)]
+        told = {_USER: user, _PASSWORD: password, _READER_PASSWORD: reader.password if reader else ""}
+        if reader:
+            told[_READER] = reader.user
         with tempfile.TemporaryFile() as said:
             child = subprocess.Popen(
                 [*command, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=said,
-                env={**os.environ, USER_VARIABLE: user, PASSWORD_VARIABLE: password},
+                env={**os.environ, **told},
                 start_new_session=True,  # Ctrl-C is for the parent, which stops its children in order
             )
             url = _first_line(child, _START_TIMEOUT_S)

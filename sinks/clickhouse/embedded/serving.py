@@ -15,8 +15,9 @@ from typing import Final
 
 from aiohttp import web
 
-from sinks.clickhouse.embedded.directory import DEFAULT_MEMORY_BYTES, Lock, write_config
-from sinks.clickhouse.embedded.request import Credentials
+from sinks.clickhouse.embedded.configuration import default_memory_bytes, write_config
+from sinks.clickhouse.embedded.directory import Lock
+from sinks.clickhouse.embedded.users import Users
 
 HOST: Final = "127.0.0.1"
 _ORPHAN_CHECK_S: Final = 0.5
@@ -24,15 +25,15 @@ _ORPHAN_CHECK_S: Final = 0.5
 
 def serve(
     directory: Path,
-    credentials: Credentials,
+    users: Users,
     *,
     port: int = 0,
     database: str = "throughline",
-    memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    memory_bytes: int | None = None,
     on_ready: Callable[[str], None] = lambda url: None,
     parent_pid: int | None = None,
 ) -> None:
-    """Answer until SIGTERM or SIGINT, or until the process `parent_pid` is gone.
+    """Answer until SIGTERM or SIGINT, or until the process `parent_pid` is gone. `memory_bytes`: see `configuration`.
 
     Raises DirectoryTaken, OSError (the port is taken) or Refused (the directory is broken), before `on_ready`.
     """
@@ -40,17 +41,27 @@ def serve(
     try:
         # Here, not above: another process that only wants to know who holds the directory loads no chDB.
         from sinks.clickhouse.embedded.engine import Engine
+        from sinks.clickhouse.embedded.incoming import READ_AHEAD_BYTES
         from sinks.clickhouse.embedded.server import Server
 
-        engine = Engine(directory, write_config(directory, memory_bytes=memory_bytes), database=database)
-        server = Server(engine, credentials)
+        config = write_config(directory, memory_bytes=memory_bytes or default_memory_bytes())
+        engine = Engine(directory, config, database=database)
+        server = Server(engine, users)
 
         def ready(url: str) -> None:
             lock.announce(url)
             on_ready(url)
 
         try:
-            asyncio.run(_listen(server.application(), port, on_ready=ready, parent_pid=parent_pid))
+            runner = web.AppRunner(
+                server.application(),
+                access_log=None,
+                auto_decompress=False,
+                handler_cancellation=True,
+                read_bufsize=READ_AHEAD_BYTES,
+                shutdown_timeout=5.0,
+            )
+            asyncio.run(_listen(runner, port, on_ready=ready, parent_pid=parent_pid))
         finally:
             server.close()
             engine.close()
@@ -59,12 +70,11 @@ def serve(
 
 
 async def _listen(
-    application: web.Application, port: int, *, on_ready: Callable[[str], None], parent_pid: int | None
+    runner: web.AppRunner, port: int, *, on_ready: Callable[[str], None], parent_pid: int | None
 ) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    runner = web.AppRunner(application, access_log=None, auto_decompress=False, shutdown_timeout=5.0)
     await runner.setup()
     try:
         site = web.TCPSite(runner, HOST, port)

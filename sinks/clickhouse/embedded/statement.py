@@ -1,7 +1,7 @@
 """What a statement is, as far as the HTTP interface must know before the engine sees it. Pure.
 
 ClickHouse's own grammar stays with the engine: only where an INSERT's data begin, which format was asked for,
-and whether the client-side clauses that touch files are there.
+and whether it has words that reach out of the warehouse and that no grant of the engine forbids.
 """
 
 from __future__ import annotations
@@ -19,7 +19,19 @@ _INSERT_TURN: Final = re.compile(
     _LITERAL + rb"|" + _COMMENT + rb"|\b(?:SELECT|WITH|VALUES|INFILE)\b|\bFORMAT\s+(\w+)[ \t\r]*(?:\n|;|$)",
     re.I | re.S,
 )
-_FILE_CLAUSE: Final = re.compile(_LITERAL + rb"|\b(INFILE|OUTFILE)\b", re.I | re.S)
+# Read by a client, not a server; a function that reads any file, alone too, as in arrayMap(file, …); what opens
+# disks, objects of this process, commands. A column called file has to be written with its table: t.file.
+_REACHING = rb"(?:IN|OUT)FILE\b|(?<!\.)(?-i:file)\b|(?:disk|python|arrowstream|executable)(?=\s*\()"
+_REACHING_OUT: Final = re.compile(
+    rb"'(?:\\.|''|[^'\\])*'|`(?:\\.|[^`\\])*`(?!\()|\b(" + _REACHING + rb")", re.I | re.S
+)
+# Any of them in a statement as it was sent, where comments may stand anywhere and quoted names have escapes.
+_MAY_REACH_OUT: Final = re.compile(
+    rb"\b(?:(?:in|out)?file|disk|python|arrowstream|executable)\b|[`\"][^`\"]*\\", re.I
+)
+_KILL: Final = re.compile(_GAP + rb"KILL\b", re.I | re.S)
+_SUBQUERY: Final = re.compile(rb"\bSELECT\b", re.I)
+_SETTING_OF_SESSION: Final = re.compile(_GAP + rb"(?:SET|USE)\b", re.I | re.S)
 _OUTPUT_FORMAT: Final = re.compile(rb"\bFORMAT\s+(\w+)\s*(?:SETTINGS\s[^;]*)?;?\s*$", re.I)
 _STATEMENT_MAX: Final = 1 << 20
 
@@ -44,7 +56,7 @@ def join(query: bytes, body: bytes) -> bytes:
 def split_insert(query: bytes, body: bytes) -> Insert | None:
     """The INSERT of a request and the rows behind it; None for everything else, VALUES in SQL included."""
     whole = join(query, body)
-    if not _INSERT.match(whole):
+    if not is_insert(whole):
         return None
     for turn in _INSERT_TURN.finditer(whole, 0, min(len(whole), _STATEMENT_MAX)):
         if turn.group(1):
@@ -65,11 +77,35 @@ def is_streamable(statement: bytes, output: str) -> bool:
     return output in _BLOCKWISE and _SELECT.match(statement) is not None
 
 
-def may_touch_files(statement: bytes) -> bool:
-    """Whether it could hold INTO OUTFILE or FROM INFILE: certainly not if this is false."""
-    return re.search(rb"(?:in|out)file", statement, re.I) is not None
+def is_insert(statement: bytes) -> bool:
+    """Whether it is an INSERT, with or without rows behind it."""
+    return _INSERT.match(statement) is not None
 
 
-def touches_files(formatted: bytes) -> bool:
-    """Whether a statement the engine has formatted (so: without comments) has INTO OUTFILE or FROM INFILE."""
-    return any(found.group(1) for found in _FILE_CLAUSE.finditer(formatted))
+def is_kill(statement: bytes) -> bool:
+    """Whether it is KILL QUERY, or of a mutation."""
+    return _KILL.match(statement) is not None
+
+
+def sets_session(statement: bytes) -> bool:
+    """Whether it is SET or USE: what ends with the session and changes nothing else."""
+    return _SETTING_OF_SESSION.match(statement) is not None
+
+
+def may_reach_out(statement: bytes) -> bool:
+    """Whether it could have one of the words of `reaches_out`, or hide a name: certainly not if false."""
+    return _MAY_REACH_OUT.search(statement) is not None
+
+
+def holds_plain_values(rows: bytes) -> bool:
+    """Whether expressions in VALUES can only compute: they name nothing that reaches out and ask no tables."""
+    return not may_reach_out(rows) and _SUBQUERY.search(rows) is None
+
+
+def reaches_out(formatted: bytes) -> str:
+    """The first word that reaches out of the warehouse in a statement the engine has formatted (so: without
+    comments, heredocs and needless quotes); empty if there is none."""
+    for found in _REACHING_OUT.finditer(formatted):
+        if found.group(1):
+            return found.group(1).decode()
+    return ""

@@ -1,108 +1,96 @@
-"""What clients send is understood, and who may not is told so."""
+"""What clients send is understood, and what cannot be done is refused."""
 
 from __future__ import annotations
 
-import base64
-import gzip
-
-import lz4.frame
 import pytest
-import zstandard
 
+from sinks.clickhouse.embedded.body import Body
 from sinks.clickhouse.embedded.failure import Refused
-from sinks.clickhouse.embedded.request import Credentials, Encoder, check, decoded, query_of
+from sinks.clickhouse.embedded.query import ExternalTable, Query
+from sinks.clickhouse.embedded.request import Wishes, query_of, wishes_of
+from sinks.clickhouse.embedded.sessions import SessionKey
+from sinks.clickhouse.embedded.users import User
 
-USER = Credentials("ann", "secret")
-BASIC = "Basic " + base64.b64encode(b"ann:secret").decode()
-
-
-@pytest.mark.parametrize(
-    ("parameters", "headers"),
-    [
-        ({}, {"X-ClickHouse-User": "ann", "X-ClickHouse-Key": "secret"}),
-        ({}, {"Authorization": BASIC}),
-        ({"user": "ann", "password": "secret"}, {}),
-    ],
-)
-def test_three_ways_to_say_who_asks(parameters: dict[str, str], headers: dict[str, str]) -> None:
-    """Headers, basic authentication and parameters are as good as each other."""
-    check(USER, parameters, headers=headers)
+ANN = User("ann")
 
 
-@pytest.mark.parametrize(
-    ("parameters", "headers"),
-    [
-        ({}, {}),
-        ({"user": "ann"}, {}),
-        ({"user": "ann", "password": "SECRET"}, {}),
-        ({"user": "ann", "password": "secret"}, {"X-ClickHouse-User": "bob"}),
-        ({}, {"Authorization": "Basic ???"}),
-        ({}, {"Authorization": BASIC.replace("Basic", "Bearer")}),
-    ],
-)
-def test_everybody_else_is_refused(parameters: dict[str, str], headers: dict[str, str]) -> None:
-    """No default user, no empty password, and headers are not overruled by parameters."""
-    with pytest.raises(Refused) as refused:
-        check(USER, parameters, headers=headers)
-    assert (refused.value.code, refused.value.status) == (516, 403)
-    assert "secret" not in refused.value.message.lower().replace("password", "")
+def asked(
+    parameters: dict[str, str], files: dict[str, bytes] | None = None, *, is_get: bool = False
+) -> Query:
+    """The query of a request with these parameters and no body."""
+    return query_of(parameters, Body(), headers={}, user=ANN, query_id="q", is_get=is_get, files=files)
 
 
 def test_parameters_are_the_interfaces_the_statements_or_settings() -> None:
     """What is not known and not `param_…` is a setting of the engine."""
-    sent = {
-        "query": "SELECT {x:Int8}",
-        "param_x": "1",
-        "max_threads": "2",
-        "database": "d",
-        "session_id": "s",
-    }
-    query = query_of(sent, b"", headers={}, is_get=True)
-    assert (query.sql, query.database, query.session_id) == (b"SELECT {x:Int8}", "d", "s")
+    sent = {"query": "SELECT {x:Int8}", "param_x": "1", "max_threads": "2", "database": "d", "compress": "1"}
+    query = asked(sent, is_get=True)
+    assert (query.sql, query.database, query.session) == (b"SELECT {x:Int8}", "d", None)
     assert query.settings == {"max_threads": "2"}
     assert query.parameters == {"x": "1"}
     assert query.is_read_only
 
 
-@pytest.mark.parametrize(
-    "sent", [{"max_threads = 1, readonly": "0"}, {"decompress": "1"}, {"compress": "1"}, {"a b": "1"}]
-)
-def test_what_cannot_be_done_is_refused(sent: dict[str, str]) -> None:
-    """A setting's name cannot smuggle another one; missing features say so."""
-    with pytest.raises(Refused):
-        query_of(sent, b"", headers={}, is_get=False)
+def test_session_is_its_users_and_keeps_its_time() -> None:
+    """Name, whether it must be there, how long it waits, and whether it ends with this request."""
+    sent = {"session_id": "s", "session_check": "1", "session_timeout": "5", "close_session": "1"}
+    query = asked(sent)
+    assert query.session == SessionKey(ANN, "s", must_exist=True, idle_s=5)
+    assert query.ends_session
+
+
+def test_external_tables_come_with_columns_and_a_format() -> None:
+    """Columns by name and type, or types alone; what describes a table is no setting."""
+    sent = {
+        "t_structure": "a Int8",
+        "t_format": "CSV",
+        "u_types": "Int8,Tuple(Int8, String)",
+        "max_threads": "1",
+    }
+    query = asked(sent, {"t": b"1\n", "u": b""})
+    assert query.tables == (
+        ExternalTable("t", "a Int8", "CSV", b"1\n"),
+        ExternalTable("u", "_1 Int8, _2 Tuple(Int8, String)", "TabSeparated", b""),
+    )
+    assert query.settings == {"max_threads": "1"}
 
 
 @pytest.mark.parametrize(
-    ("encoding", "body"),
+    "sent",
     [
-        ("", b"abc"),
-        ("gzip", gzip.compress(b"abc", mtime=0)),
-        ("lz4", lz4.frame.compress(b"abc")),
-        ("zstd", zstandard.ZstdCompressor().compress(b"abc")),
+        {"max_threads = 1, readonly": "0"},
+        {"a b": "1"},
+        {"session_id": "s", "session_timeout": "4000"},
+        {"session_id": "s", "session_timeout": "soon"},
+        {"client_protocol_version": "-1"},
     ],
 )
-def test_bodies_are_decoded(encoding: str, body: bytes) -> None:
-    """Every Content-Encoding that clients of ClickHouse use."""
-    assert decoded(body, encoding) == b"abc"
+def test_what_cannot_be_done_is_refused(sent: dict[str, str]) -> None:
+    """A setting's name cannot smuggle another one; a number is one."""
+    with pytest.raises(Refused):
+        asked(sent)
+
+
+@pytest.mark.parametrize("sent", [{}, {"t_structure": "a Int8", "t_format": "CSV SETTINGS x = 1"}])
+def test_external_table_without_columns_or_with_two_formats_is_refused(sent: dict[str, str]) -> None:
+    """The message says which table; a format is one word."""
+    with pytest.raises(Refused, match=r"External table t|Unknown format"):
+        asked(sent, {"t": b""})
 
 
 @pytest.mark.parametrize(
-    ("encoding", "body"), [("gzip", b"no"), ("zstd", b"no"), ("lz4", b"no"), ("br", b"")]
+    ("sent", "expected"),
+    [
+        ({}, Wishes()),
+        ({"compress": "1"}, Wishes(in_blocks=True)),
+        ({"enable_http_compression": "1"}, Wishes(accepted="gzip")),
+        ({"send_progress_in_http_headers": "1"}, Wishes(progress_ms=100)),
+        (
+            {"send_progress_in_http_headers": "1", "http_headers_progress_interval_ms": "0"},
+            Wishes(progress_ms=1),
+        ),
+    ],
 )
-def test_broken_bodies_are_refused(encoding: str, body: bytes) -> None:
-    """A broken or unknown encoding is the client's mistake, not ours."""
-    with pytest.raises(Refused) as refused:
-        decoded(body, encoding)
-    assert refused.value.code in (89, 354)
-
-
-@pytest.mark.parametrize(
-    ("accepted", "name"), [("br, gzip", "gzip"), ("zstd;q=1", "zstd"), ("", ""), ("br", "")]
-)
-def test_answers_are_encoded_as_accepted(accepted: str, name: str) -> None:
-    """The first encoding we know; none is fine."""
-    encoder = Encoder(accepted)
-    sent = encoder.encode(b"a" * 1000) + encoder.encode(b"b") + encoder.finish()
-    assert encoder.name == name
-    assert decoded(sent, name) == b"a" * 1000 + b"b"
+def test_answers_come_as_wished(sent: dict[str, str], expected: Wishes) -> None:
+    """Compressed only if asked for in both places; progress at an interval that is one."""
+    assert wishes_of(sent, headers={"Accept-Encoding": "gzip"}) == expected

@@ -6,12 +6,14 @@ import pytest
 
 from sinks.clickhouse.embedded.statement import (
     Insert,
+    is_kill,
     is_streamable,
     join,
-    may_touch_files,
+    may_reach_out,
     output_format,
+    reaches_out,
+    sets_session,
     split_insert,
-    touches_files,
 )
 
 
@@ -81,13 +83,42 @@ def test_only_formats_without_beginning_and_end_are_streamed() -> None:
 @pytest.mark.parametrize(
     ("formatted", "expected"),
     [
-        (b"SELECT 1\nINTO OUTFILE '/etc/x'", True),
-        (b"INSERT INTO t FROM INFILE 'x' FORMAT CSV", True),
-        (b"SELECT 'INTO OUTFILE' AS `outfile`", False),
-        (b"SELECT 'it\\'s' AS x, \"infile\"", False),
+        (b"SELECT 1\nINTO OUTFILE '/etc/x'", "OUTFILE"),
+        (b"INSERT INTO t FROM INFILE 'x' FORMAT CSV", "INFILE"),
+        (b"SELECT file('/etc/x')", "file"),
+        (b"SELECT arrayMap(file, x), * APPLY file", "file"),
+        (b"SELECT `file`('/etc/x')", "file"),
+        (b"SETTINGS disk = disk(type = 'local')", "disk"),
+        (b"SELECT * FROM Python (x)", "Python"),
+        (b"SELECT 'INTO OUTFILE, it\\'s a file(1)' AS `outfile`, t.file", ""),
+        (b"CREATE TABLE t (`file` String) ENGINE = File(CSV)", ""),
+        (b"SELECT disk, python, profile FROM disks", ""),
     ],
 )
-def test_file_clauses_are_words_outside_of_literals(formatted: bytes, expected: bool) -> None:
-    """Text and quoted names may say anything."""
-    assert may_touch_files(formatted)
-    assert touches_files(formatted) is expected
+def test_words_that_reach_out_are_found_outside_of_texts(formatted: bytes, expected: str) -> None:
+    """Texts and declared columns may be called anything; a function also stands without its brackets."""
+    assert reaches_out(formatted) == expected
+    assert may_reach_out(formatted) or not expected
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (b"SELECT file/**/('/x')", True),
+        (b"SELECT `f\\x69le`('/x')", True),
+        (b'SELECT "f\\x69le"(1)', True),
+        (b"SELECT profile_id, files FROM diskless", False),
+        (b"SELECT 'a\\n' AS `b`", False),
+    ],
+)
+def test_statements_that_could_reach_out_are_looked_at_closely(statement: bytes, expected: bool) -> None:
+    """Comments and escapes hide no word; ordinary statements are spared the look."""
+    assert may_reach_out(statement) is expected
+
+
+def test_statements_are_told_by_their_first_word() -> None:
+    """Behind whatever comments."""
+    assert is_kill(b"/* x */ kill query where 1")
+    assert not is_kill(b"SELECT 'KILL QUERY'")
+    assert sets_session(b"-- x\nSET a = 1")
+    assert not sets_session(b"SELECT 1 SETTINGS a = 1")
