@@ -25,7 +25,7 @@ PREFIX = "THROUGHLINE_"
 NOT_SETTINGS = {
     "THROUGHLINE_SETTINGS": "path of the settings file, like --settings",
     "THROUGHLINE_SHARED_DATA": "tests: folder of the public data sets",
-    "THROUGHLINE_REQUIRE": "tests: what may not be skipped (kafka, data)",
+    "THROUGHLINE_REQUIRE": "tests: what may not be skipped (kafka, data, clients)",
     "THROUGHLINE_SEED": "tests: repeats a run",
     "THROUGHLINE_SEEDS": "tests: how many worlds the simulation plays",
     "THROUGHLINE_FIRST_SEED": "tests: the first of them",

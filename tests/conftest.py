@@ -26,10 +26,10 @@ hypothesis.settings.load_profile("throughline")
 
 
 def require(kind: str, reason: str) -> NoReturn:
-    """Skip because `kind` (kafka or data) is missing here; fail where THROUGHLINE_REQUIRE names it."""
+    """Skip because `kind` (kafka, data or clients) is missing here; fail where THROUGHLINE_REQUIRE names it."""
     if kind in os.environ.get("THROUGHLINE_REQUIRE", "").replace(" ", "").split(","):
         pytest.fail(f"{kind} is required here but missing: {reason}", pytrace=False)
-    # The only skip there is: a user's machine may lack Java or the data sets. Every suite in .ci/run insists on them.
+    # The only skip there is: a user's machine may lack Java, Go, Node.js or the data. Every suite in .ci/run insists.
     pytest.skip(f"{kind}: {reason}")
 
 
