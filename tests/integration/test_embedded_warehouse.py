@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -97,18 +97,45 @@ def test_without_the_password_nothing_is_answered(
         assert (answer.code, answer.headers["X-ClickHouse-Exception-Code"]) == (403, "516")
 
 
+COMMAND = "PRIMARY KEY k SOURCE(EXECUTABLE(COMMAND 'touch PLACE' FORMAT 'TSV')) LAYOUT(FLAT()) LIFETIME(0)"
+# Reads a file where texts may hold expressions; put together, so that no word in it is seen.
+HIDDEN = "format(Values, 'x String', concat('(fi', 'le(''/etc/passwd''))'))"
 REFUSED = {
     "SELECT * FROM file('/etc/passwd', 'LineAsString')": 497,
+    "SELECT file('/etc/passwd')": 497,
+    "SELECT file/**/('/etc/passwd')": 497,
+    "SELECT `f\\x69le`('/etc/passwd')": 497,
+    "SELECT arrayMap(file, ['/etc/passwd'])": 497,
+    "SELECT * APPLY(file) FROM (SELECT '/etc/passwd')": 497,
+    "CREATE FUNCTION f AS x -> file(x)": 497,
+    "CREATE VIEW f AS SELECT file('/etc/passwd')": 497,
     "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')": 497,
     "SELECT * FROM remote('127.0.0.1', 'a', 'b')": 497,
+    "SELECT * FROM s3('http://127.0.0.1:1/bucket/x', NOSIGN, 'TSV', 'a Int8')": 497,
+    "SELECT * FROM mysql('127.0.0.1:1', 'a', 'b', 'c', 'd')": 497,
+    "SELECT * FROM postgresql('127.0.0.1:1', 'a', 'b', 'c', 'd')": 497,
+    "SELECT * FROM mongodb('127.0.0.1:1', 'a', 'b', 'c', 'd', 'e Int8')": 497,
+    "SELECT * FROM redis('127.0.0.1:1', 'a', 'a Int8, b Int8')": 497,
+    "SELECT * FROM sqlite('/tmp/a.db', 't')": 497,
+    "SELECT * FROM icebergLocal('/tmp')": 497,
+    "SELECT * FROM executable('x', 'TSV', 'a Int8')": 497,
+    "SELECT * FROM Python(secret)": 497,
+    "INSERT INTO FUNCTION file('PLACE', 'CSV', 'x Int8') VALUES (1)": 497,
+    "INSERT INTO FUNCTION url('http://127.0.0.1:1/', 'CSV', 'x Int8') VALUES (1)": 497,
     "SELECT * FROM `/etc/passwd`": 60,
     "SELECT * FROM default.`/etc/passwd`": 497,
     "CREATE TABLE f (x Int8) ENGINE = File(CSV)": 497,
     "CREATE TABLE f (x Int8) ENGINE = Kafka('a', 'b', 'c', 'CSV')": 497,
+    "CREATE TABLE f (x Int8) ENGINE = MergeTree ORDER BY x SETTINGS disk = disk(type = local, path = 'PLACE')": 497,
     "CREATE DATABASE fs ENGINE = Filesystem('/etc')": 497,
+    f"CREATE DICTIONARY f (k UInt64, v UInt64) {COMMAND}": 497,
+    "SELECT 1 FORMAT Template SETTINGS format_template_resultset = '/etc/passwd'": 452,
+    "INSERT INTO f SETTINGS input_format_record_errors_file_path = 'PLACE' VALUES (1)": 452,
+    f"SELECT * FROM {HIDDEN}": 344,
+    f"SELECT * FROM {HIDDEN} SETTINGS input_format_values_interpret_expressions = 1": 452,
     "SYSTEM SHUTDOWN": 497,
-    "SELECT 1 INTO/**/OUTFILE 'OUT' FORMAT CSV": 48,
-    "SELECT $a$ ' $a$ INTO OUTFILE 'OUT'": 48,
+    "SELECT 1 INTO/**/OUTFILE 'PLACE' FORMAT CSV": 48,
+    "SELECT $a$ ' $a$ INTO OUTFILE 'PLACE'": 48,
     "INSERT INTO sessions FROM INFILE '/etc/passwd' FORMAT CSV": 48,
     "SELECT 1; SELECT 2": 62,
 }
@@ -118,10 +145,10 @@ REFUSED = {
 def test_a_query_touches_nothing_but_the_warehouse(
     running: EmbeddedWarehouse, tmp_path: Path, statement: str
 ) -> None:
-    """No file, address, foreign engine, shutdown or second statement; and the warehouse lives on."""
+    """No file, address, command, foreign engine, shutdown or second statement; and the warehouse lives on."""
     out = tmp_path / "out"
     with pytest.raises(HTTPError) as refused:
-        fetched(running.url, USER, statement.replace("OUT'", f"{out}'").encode())
+        fetched(running.url, USER, statement.replace("PLACE", str(out)).encode())
     with refused.value as answer:
         assert answer.headers["X-ClickHouse-Exception-Code"] == str(REFUSED[statement])
     assert not out.exists()
@@ -282,3 +309,50 @@ def test_killed_in_mid_insert_then_repeated_is_exact(tmp_path: Path, seed: int) 
             with connect(address(again)) as client:
                 counted = client.query("SELECT count(), uniqExact(_offset) FROM sessions").result_rows
         assert counted == [((n + 1) * rows, (n + 1) * rows)]
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, seed: int) -> None:
+    """SIGKILL while several write: after reopening each acknowledged row is there once; all sent again, all is once."""
+    chance, rows, count = random.Random(seed), 200, 12
+    for cycle in range(2):
+        running = EmbeddedWarehouse.start(tmp_path)
+        if cycle == 0:
+            migrate(address(running))
+        acknowledged: list[int] = []
+        starts = [(cycle * count + n) * rows for n in range(count)]
+        writers = [
+            threading.Thread(target=land, args=(running, starts[n::3], rows, acknowledged)) for n in range(3)
+        ]
+        for writer in writers:
+            writer.start()
+        enough = chance.randrange(1, count // 2)
+        while len(acknowledged) < enough:
+            time.sleep(0.001)
+        os.kill(running.pid, signal.SIGKILL)
+        for writer in writers:
+            writer.join()
+        running.stop()
+        assert 0 < len(acknowledged) < count
+        with EmbeddedWarehouse.start(tmp_path) as again, connect(address(again)) as client:
+            found = offsets(client)
+            assert len(found) == len(set(found))
+            assert {start + n for start in acknowledged for n in range(rows)} <= set(found)
+            every = range(0, (cycle + 1) * count * rows, rows)
+            land(again, every, rows, acknowledged)
+            assert sorted(offsets(client)) == list(range(len(every) * rows))
+
+
+def land(running: EmbeddedWarehouse, starts: Iterable[int], rows: int, acknowledged: list[int]) -> None:
+    """One block after the other, until nobody answers."""
+    writer = Writer(address(running))
+    for start in starts:
+        try:
+            writer.insert("sessions", block(rows, start=start))
+        except Unavailable:
+            return
+        acknowledged.append(start)
+
+
+def offsets(client: Client) -> list[int]:
+    """Of every row there is."""
+    return list(client.query("SELECT _offset FROM sessions").result_columns[0])
