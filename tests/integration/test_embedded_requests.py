@@ -238,11 +238,25 @@ def test_error_after_progress_is_an_error_to_clients(opened: EmbeddedWarehouse) 
         client.query(asked, settings=dict(PROGRESS))
 
 
+def test_error_after_the_first_rows_has_its_status_if_it_is_waited_for(opened: EmbeddedWarehouse) -> None:
+    """No row comes, but the error alone."""
+    asked = "SELECT throwIf(number = 500000, 'late') FROM numbers(1000000)"
+    told = ask(opened, asked, wait_end_of_query=1)
+    assert (told.status, told.code, told.body.startswith(b"Code: 395")) == (500, 395, True)
+
+
 def test_summary_counts_what_was_done(opened: EmbeddedWarehouse) -> None:
-    """Rows read and written; of a streamed answer only if it is waited for."""
-    told = ask(opened, "SELECT number FROM numbers(5)", wait_end_of_query=1)
+    """Rows read, answered and written; of all of a long answer only if it is waited for, which holds it on disk."""
+    asked = "SELECT number FROM numbers(5000000) FORMAT RowBinary"
+    before = peak_bytes(opened)
+    told = ask(opened, asked, wait_end_of_query=1)
     summary = json.loads(told.headers["X-ClickHouse-Summary"])
-    assert (summary["read_rows"], summary["result_rows"]) == ("5", "5")
+    assert (summary["result_rows"], len(told.body)) == ("5000000", 40_000_000)
+    # chDB does not say what it read between the last block and the end.
+    assert 4_000_000 < int(summary["read_rows"]) <= 5_000_000
+    assert peak_bytes(opened) - before < len(told.body)
+    summary = json.loads(ask(opened, asked).headers["X-ClickHouse-Summary"])
+    assert 0 < int(summary["result_rows"]) < 5_000_000
     ask(opened, "CREATE TABLE counted (n Int8) ENGINE = MergeTree ORDER BY n")
     told = ask(opened, "INSERT INTO counted FORMAT CSV", b"1\n2\n")
     assert json.loads(told.headers["X-ClickHouse-Summary"])["written_rows"] == "2"

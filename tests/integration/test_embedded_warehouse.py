@@ -21,7 +21,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.catalog import Catalog
 from sinks.clickhouse.asking import ask
 from sinks.clickhouse.chunk import Block, ChunkWriter, Span
-from sinks.clickhouse.embedded import EmbeddedWarehouse, WarehouseDidNotStart, holder_of
+from sinks.clickhouse.embedded import Credentials, EmbeddedWarehouse, WarehouseDidNotStart, holder_of
 from sinks.clickhouse.migrating import ChangedMigration, Migration, migrate, migrations, status
 from sinks.clickhouse.writer import Rejected, Unavailable, Warehouse, Writer, connect
 from tests.unit.sinks.samples import framed
@@ -265,6 +265,12 @@ def test_taken_port_is_said(running: EmbeddedWarehouse, tmp_path: Path) -> None:
     port = int(running.url.rpartition(":")[2])
     with pytest.raises(WarehouseDidNotStart, match=f"{port}.*in use"):
         EmbeddedWarehouse.start(tmp_path, port)
+
+
+def test_two_users_of_one_name_are_said(tmp_path: Path) -> None:
+    """Not a traceback."""
+    with pytest.raises(WarehouseDidNotStart, match=r"^the reader needs a name of its own, not 'ann'$"):
+        EmbeddedWarehouse.start(tmp_path, user="ann", reader=Credentials("ann", "x"))
 
 
 def test_warehouse_ends_with_its_parent(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Serve until told to stop; 3 if the directory or the port cannot be had."""
+    """Serve until told to stop; 3 if the directory or the port cannot be had, or two users have one name."""
     asked = _arguments()
     try:
         serve(
@@ -42,7 +42,7 @@ def main() -> int:
             on_ready=lambda url: print(url, flush=True),
             parent_pid=asked.parent_pid,
         )
-    except (DirectoryTaken, Refused, OSError) as error:
+    except (DirectoryTaken, Refused, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 3
     return 0

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from itertools import chain
+from tempfile import SpooledTemporaryFile
 from typing import Any, Final
 
 from sinks.clickhouse.embedded.configuration import VALUES_EXPRESSIONS
@@ -34,6 +36,7 @@ from sinks.clickhouse.embedded.statement import (
 )
 
 _APPEND_BYTES: Final = 1 << 20
+_HELD_BYTES: Final = 1 << 24
 _EXPRESSIONS_OFF: Final = "SET " + ", ".join(f"{key} = 0" for key in VALUES_EXPRESSIONS)
 _EXPRESSIONS_ON: Final = "SET " + ", ".join(f"{key} = 1" for key in VALUES_EXPRESSIONS)
 
@@ -216,24 +219,59 @@ def _select(connection: Any, statement: bytes, query: Query, *, output: str) -> 
     statement = with_own_ids(statement, query.user) if b"processes" in statement.lower() else statement
     # chDB takes text; bytes that are no UTF-8 can only stand in literals, which it takes as they are.
     sql = statement.decode(errors="surrogateescape")
-    if is_streamable(statement, output) and not query.waits_for_end:
-        yield from _stream(connection, sql, query, output=output)
-    else:
+    if not is_streamable(statement, output):
         yield from _whole(connection, sql, query, output=output)
+    elif query.waits_for_end:
+        yield from _waited(connection, sql, query, output=output)
+    else:
+        yield from _streamed(connection, sql, query, output=output)
 
 
-def _stream(connection: Any, sql: str, query: Query, *, output: str) -> Iterator[Head | bytes]:
+def _streamed(connection: Any, sql: str, query: Query, *, output: str) -> Iterator[Head | bytes]:
+    counts: Counter[str] = Counter()
+    with closing(_pieces(connection, sql, query, output=output, counts=counts)) as pieces:
+        first = next(pieces, b"")
+        yield Head(output, counts)
+        if first:
+            yield first
+            yield from pieces
+
+
+def _waited(connection: Any, sql: str, query: Query, *, output: str) -> Iterator[Head | bytes]:
+    """All of the answer before its Head, beyond some megabytes on disk: an error comes before the first row."""
+    counts: Counter[str] = Counter()
+    with SpooledTemporaryFile(_HELD_BYTES) as held:
+        with closing(_pieces(connection, sql, query, output=output, counts=counts)) as pieces:
+            for piece in pieces:
+                held.write(piece)
+        yield Head(output, counts)
+        held.seek(0)
+        while piece := held.read(_APPEND_BYTES):
+            yield piece
+
+
+def _pieces(
+    connection: Any, sql: str, query: Query, *, output: str, counts: Counter[str]
+) -> Generator[bytes, None, None]:
+    """The rows, block by block; what has been read and answered so far is added to `counts`.
+
+    What chDB reads after the last block that has rows it tells nobody.
+    """
+    started_ns = time.monotonic_ns()
     running = connection.send_query(sql, output, params=dict(query.parameters))
-    is_first = True
     try:
         while True:
             piece = connection.streaming_fetch_result(running)
-            if piece is not None and piece.has_error():
+            if piece is None:
+                return
+            if piece.has_error():
                 raise Refused(piece.error_message())
-            if is_first:
-                yield Head(output)
-                is_first = False
-            rows = piece.bytes() if piece is not None else b""
+            rows = piece.bytes()
+            counts["read_rows"] += piece.storage_rows_read()
+            counts["read_bytes"] += piece.storage_bytes_read()
+            counts["result_rows"] += piece.rows_read()
+            counts["result_bytes"] += len(rows)
+            counts["elapsed_ns"] = time.monotonic_ns() - started_ns
             if not rows:
                 return
             yield rows

@@ -112,6 +112,13 @@ def test_the_environment_spells_tables(text: str) -> None:
     assert load(None, {"THROUGHLINE_SESSIONS_GAPS_S": text}).sessions.gaps_s == {"web": 900, "app": 60}
 
 
+def test_memory_of_the_warehouse_is_enough_or_its_own_choice(toml: Path) -> None:
+    """Less than it can work with is a mistake; 0 leaves it to the warehouse."""
+    assert load(None, {"THROUGHLINE_WAREHOUSE_MEMORY_MB": "256"}).warehouse.memory_mb == 256
+    toml.write_text("[warehouse]\nmemory_mb = 200\n")
+    assert problems_of(toml, {}) == ["warehouse.memory_mb: the warehouse needs 256 MB or more"]
+
+
 @pytest.mark.parametrize("text", ["sms,email", '["sms", "email"]', "sms, email,"])
 def test_the_environment_spells_lists(text: str) -> None:
     """A list fits into one variable, by hand or as JSON, and keeps its order."""
