@@ -153,7 +153,7 @@ def peak_bytes(opened: EmbeddedWarehouse) -> int:
 
 
 def test_insert_whose_body_breaks_off_leaves_nothing(opened: EmbeddedWarehouse) -> None:
-    """A sender that dies half-way has sent nothing."""
+    """A sender that dies before the engine has a block full has sent nothing; its id is free again."""
     ask(opened, "CREATE TABLE broken (n Int64) ENGINE = MergeTree ORDER BY n")
     query = urlencode({"query": "INSERT INTO broken FORMAT CSV", "query_id": "broken"})
     head = f"POST /?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n"

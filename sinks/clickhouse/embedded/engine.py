@@ -49,8 +49,6 @@ class Engine:
         """One Head, then the rows in pieces. Raises Refused, at any point."""
         try:
             with self._registered(query), self._connection(query) as connection:
-                if query.database:
-                    connection.query(f"USE {name(query.database)}", "TSV")
                 yield from answer(connection, query)
         except RuntimeError as error:
             raise Refused(str(error)) from error
@@ -74,10 +72,10 @@ class Engine:
             return str(self._watcher.query(sql, "TSV").bytes().decode())
         return ""
 
-    def _connect(self, user: User) -> Any:
+    def _connect(self, user: User, database: str = "") -> Any:
         connection = _chdb.connect(self._address)
         try:
-            connection.query(f"USE {name(self._database)}", "TSV")
+            connection.query(f"USE {name(database or self._database)}", "TSV")
             if user.is_reader:
                 # Never to be undone on this connection; temporary tables and settings stay allowed.
                 connection.query("SET readonly = 2", "TSV")
@@ -103,13 +101,15 @@ class Engine:
     @contextmanager
     def _connection(self, query: Query) -> Iterator[Any]:
         if query.session is None:
-            connection = self._connect(query.user)
+            connection = self._connect(query.user, query.database)
             try:
                 yield connection
             finally:
                 connection.close()
         else:
             with self._session(query.session, is_over=query.ends_session) as connection:
+                if query.database:
+                    connection.query(f"USE {name(query.database)}", "TSV")
                 yield connection
 
     @contextmanager
