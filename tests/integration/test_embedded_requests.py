@@ -129,22 +129,33 @@ def test_reader_cannot_become_more(opened: EmbeddedWarehouse, statement: str) ->
     assert ask(opened, "SELECT 1", user=READER, readonly=0).status == 200
 
 
-def test_bodies_go_through_and_are_not_held(opened: EmbeddedWarehouse) -> None:
-    """Rows of 200 MB in one insert: all arrive, and the process never held them.
+def test_names_in_parameters_reach_no_file(opened: EmbeddedWarehouse) -> None:
+    """A parameter may name a table, and no function that reads files; nor may a session remember it for later."""
+    assert ask(opened, "SELECT count() FROM {t:Identifier}", user=READER, param_t="kept").body == b"2\n"
+    reading = "SELECT arrayMap({f:Identifier}, ['/etc/passwd'])"
+    for name in ("file", r"fi\x6ce"):
+        assert ask(opened, reading, user=READER, param_f=name).code == 497
+    assert ask(opened, "SET param_f = 'file'", user=READER, session_id="names").status == 200
+    assert ask(opened, reading, user=READER, session_id="names").code == 456
 
-    Seen to fail (594 MB more than before, 145 as it is) with the body read whole.
+
+def test_bodies_go_through_and_are_not_held(opened: EmbeddedWarehouse) -> None:
+    """Rows of 400 MB in one insert: all arrive, and the process never held half of them.
+
+    Seen to fail with the body read whole: three times its size.
     """
     ask(opened, "CREATE TABLE passing (text String) ENGINE = Null")
     assert ask(opened, "INSERT INTO passing FORMAT CSV", b"x\n").status == 200
     before = peak_bytes(opened)
     line = b"y" * 999 + b"\n"
-    rows = 200_000
+    rows = 400_000
     body = (line * 1000 for _ in range(rows // 1000))
-    # The engine gathers a block of rows before it passes them on: here of 10 MB.
-    told = ask(opened, "INSERT INTO passing FORMAT CSV", body, max_insert_block_size=10_000)
+    # The engine gathers a block of rows before it passes them on: here of 1 MB.
+    small: dict[str, Any] = {"max_insert_block_size": 1_000, "input_format_parallel_parsing": 0}
+    told = ask(opened, "INSERT INTO passing FORMAT CSV", body, **small)
     assert told.status == 200
     assert json.loads(told.headers["X-ClickHouse-Summary"])["written_rows"] == str(rows)
-    assert peak_bytes(opened) - before < rows * len(line)
+    assert peak_bytes(opened) - before < rows * len(line) // 2
 
 
 def peak_bytes(opened: EmbeddedWarehouse) -> int:

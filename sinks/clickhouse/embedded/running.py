@@ -24,11 +24,13 @@ from sinks.clickhouse.embedded.quoting import name, text
 from sinks.clickhouse.embedded.statement import (
     Insert,
     holds_plain_values,
+    is_harmless_name,
     is_insert,
     is_kill,
     is_streamable,
     join,
     may_reach_out,
+    names_to_come,
     output_format,
     reaches_out,
     sets_session,
@@ -68,6 +70,7 @@ def _checked(connection: Any, statement: bytes, query: Query) -> Kill | None:
         formatted = _formatted(connection, statement)
         _refuse_reaching_out(formatted)
         _refuse_expressions(formatted)
+        _refuse_names(formatted, query)
         kill = kill_of(formatted)
     _refuse_expressions(statement)
     is_reading = query.is_read_only or query.user.is_reader
@@ -96,6 +99,17 @@ def _refuse_reaching_out(formatted: bytes) -> None:
         if word == "file":
             said += "; a column of that name is written with its table, t.file"
         raise refusal(497, f"Not enough privileges: {said}.", "ACCESS_DENIED")
+
+
+def _refuse_names(formatted: bytes, query: Query) -> None:
+    for each in sorted(names_to_come(formatted)):
+        value = query.parameters.get(each)
+        if value is None:
+            said = f"Parameter {each} stands for a name and has to come with the request, as param_{each}."
+            raise refusal(456, said, "UNKNOWN_QUERY_PARAMETER")
+        if not is_harmless_name(value):
+            said = f"{value} is not allowed as the name that parameter {each} stands for"
+            raise refusal(497, f"Not enough privileges: {said}.", "ACCESS_DENIED")
 
 
 def _refuse_expressions(named: bytes) -> None:

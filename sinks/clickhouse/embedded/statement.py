@@ -27,8 +27,9 @@ _REACHING_OUT: Final = re.compile(
 )
 # Any of them in a statement as it was sent, where comments may stand anywhere and quoted names have escapes.
 _MAY_REACH_OUT: Final = re.compile(
-    rb"\b(?:(?:in|out)?file|disk|python|arrowstream|executable)\b|[`\"][^`\"]*\\", re.I
+    rb"\b(?:(?:in|out)?file|disk|python|arrowstream|executable|identifier)\b|[`\"][^`\"]*\\", re.I
 )
+_NAME_TO_COME: Final = re.compile(rb"'(?:\\.|''|[^'\\])*'|\{\s*(\w+)\s*:\s*Identifier\s*\}", re.I | re.S)
 _KILL: Final = re.compile(_GAP + rb"KILL\b", re.I | re.S)
 _SUBQUERY: Final = re.compile(rb"\bSELECT\b", re.I)
 _SETTING_OF_SESSION: Final = re.compile(_GAP + rb"(?:SET|USE)\b", re.I | re.S)
@@ -100,6 +101,16 @@ def may_reach_out(statement: bytes) -> bool:
 def holds_plain_values(rows: bytes) -> bool:
     """Whether expressions in VALUES can only compute: they name nothing that reaches out and ask no tables."""
     return not may_reach_out(rows) and _SUBQUERY.search(rows) is None
+
+
+def names_to_come(formatted: bytes) -> set[str]:
+    """The parameters that a formatted statement takes for names, `{t:Identifier}`: of tables, or of functions."""
+    return {found.group(1).decode() for found in _NAME_TO_COME.finditer(formatted) if found.group(1)}
+
+
+def is_harmless_name(value: str) -> bool:
+    """Whether what comes for such a parameter is no name that reaches out, nor hides one behind escapes."""
+    return value != "file" and not any(sign in value for sign in '\\`"')
 
 
 def reaches_out(formatted: bytes) -> str:

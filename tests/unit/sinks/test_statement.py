@@ -6,10 +6,12 @@ import pytest
 
 from sinks.clickhouse.embedded.statement import (
     Insert,
+    is_harmless_name,
     is_kill,
     is_streamable,
     join,
     may_reach_out,
+    names_to_come,
     output_format,
     reaches_out,
     sets_session,
@@ -114,6 +116,15 @@ def test_words_that_reach_out_are_found_outside_of_texts(formatted: bytes, expec
 def test_statements_that_could_reach_out_are_looked_at_closely(statement: bytes, expected: bool) -> None:
     """Comments and escapes hide no word; ordinary statements are spared the look."""
     assert may_reach_out(statement) is expected
+
+
+def test_names_that_parameters_stand_for_are_looked_at() -> None:
+    """A function may be named by a parameter: `arrayMap({f:Identifier}, …)`; texts take no parameters."""
+    statement = b"SELECT arrayMap({f:Identifier}, x), {y:String}, '{z:Identifier}' FROM {t:Identifier}"
+    assert may_reach_out(statement)
+    assert names_to_come(statement) == {"f", "t"}
+    assert not any(is_harmless_name(name) for name in ("file", "fi\\x6ce", "`file`"))
+    assert all(is_harmless_name(name) for name in ("orders", "my file"))
 
 
 def test_statements_are_told_by_their_first_word() -> None:
