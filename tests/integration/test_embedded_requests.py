@@ -129,6 +129,22 @@ def test_reader_cannot_become_more(opened: EmbeddedWarehouse, statement: str) ->
     assert ask(opened, "SELECT 1", user=READER, readonly=0).status == 200
 
 
+def test_columns_may_be_called_anything(opened: EmbeddedWarehouse) -> None:
+    """What means something elsewhere is a name here, whatever the rows come in; a SELECT says whose column it is."""
+    ask(
+        opened,
+        "CREATE TABLE named (`file` String, `identifier` String, `disk` String) ENGINE = MergeTree ORDER BY disk",
+    )
+    columns = "named (`file`, identifier, disk)"
+    assert ask(opened, f"INSERT INTO {columns} FORMAT JSONEachRow", b'{"file": "a"}').status == 200
+    assert ask(opened, f"INSERT INTO {columns}", b"('b', 'the file', '{x}')").status == 200
+    assert ask(opened, f"INSERT INTO {columns} VALUES ('c', 'd', 'e')").status == 200
+    assert (
+        ask(opened, "SELECT n.file, identifier FROM named AS n ORDER BY n.file").body
+        == b"a\t\nb\tthe file\nc\td\n"
+    )
+
+
 def test_names_in_parameters_reach_no_file(opened: EmbeddedWarehouse) -> None:
     """A parameter may name a table, and no function that reads files; nor may a session remember it for later."""
     assert ask(opened, "SELECT count() FROM {t:Identifier}", user=READER, param_t="kept").body == b"2\n"

@@ -52,7 +52,9 @@ def answer(connection: Any, query: Query) -> Iterator[Head | bytes]:
     if is_hello(statement, query.protocol_version):
         yield from hello(connection)
         return
-    kill = _checked(connection, statement, query)
+    # The engine understands an INSERT with a format only.
+    whole = statement + b" FORMAT " + insert.format.encode() if insert else statement
+    kill = _checked(connection, whole, query)
     output = output_format(statement, default=query.default_format)
     with _prepared(connection, query):
         if kill:

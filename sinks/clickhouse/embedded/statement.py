@@ -27,8 +27,11 @@ _REACHING_OUT: Final = re.compile(
 )
 # Any of them in a statement as it was sent, where comments may stand anywhere and quoted names have escapes.
 _MAY_REACH_OUT: Final = re.compile(
-    rb"\b(?:(?:in|out)?file|disk|python|arrowstream|executable|identifier)\b|[`\"][^`\"]*\\", re.I
+    rb"\b(?:(?:in|out)?file|disk|python|arrowstream|executable)\b|[`\"][^`\"]*\\", re.I
 )
+_IDENTIFIER: Final = re.compile(rb"\bidentifier\b", re.I)
+# Names that a column list may hold: nothing is called in it.
+_INSERT_COLUMNS: Final = re.compile(rb"\AINSERT INTO [^\s(]+ \([^()]*\)")
 _NAME_TO_COME: Final = re.compile(rb"'(?:\\.|''|[^'\\])*'|\{\s*(\w+)\s*:\s*Identifier\s*\}", re.I | re.S)
 _KILL: Final = re.compile(_GAP + rb"KILL\b", re.I | re.S)
 _SUBQUERY: Final = re.compile(rb"\bSELECT\b", re.I)
@@ -95,7 +98,9 @@ def sets_session(statement: bytes) -> bool:
 
 def may_reach_out(statement: bytes) -> bool:
     """Whether it could have one of the words of `reaches_out`, or hide a name: certainly not if false."""
-    return _MAY_REACH_OUT.search(statement) is not None
+    if _MAY_REACH_OUT.search(statement) is not None:
+        return True
+    return b"{" in statement and _IDENTIFIER.search(statement) is not None
 
 
 def holds_plain_values(rows: bytes) -> bool:
@@ -116,7 +121,7 @@ def is_harmless_name(value: str) -> bool:
 def reaches_out(formatted: bytes) -> str:
     """The first word that reaches out of the warehouse in a statement the engine has formatted (so: without
     comments, heredocs and needless quotes); empty if there is none."""
-    for found in _REACHING_OUT.finditer(formatted):
+    for found in _REACHING_OUT.finditer(_INSERT_COLUMNS.sub(b"", formatted)):
         if found.group(1):
             return found.group(1).decode()
     return ""

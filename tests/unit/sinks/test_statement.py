@@ -95,6 +95,9 @@ def test_only_formats_without_beginning_and_end_are_streamed() -> None:
         (b"SELECT 'INTO OUTFILE, it\\'s a file(1)' AS `outfile`, t.file", ""),
         (b"CREATE TABLE t (`file` String) ENGINE = File(CSV)", ""),
         (b"SELECT disk, python, profile FROM disks", ""),
+        (b"INSERT INTO t (file, `file`) FORMAT CSV", ""),
+        (b"INSERT INTO t (n) SELECT file(n)", "file"),
+        (b"INSERT INTO FUNCTION file('x') FORMAT CSV", "file"),
     ],
 )
 def test_words_that_reach_out_are_found_outside_of_texts(formatted: bytes, expected: str) -> None:
@@ -111,6 +114,7 @@ def test_words_that_reach_out_are_found_outside_of_texts(formatted: bytes, expec
         (b'SELECT "f\\x69le"(1)', True),
         (b"SELECT profile_id, files FROM diskless", False),
         (b"SELECT 'a\\n' AS `b`", False),
+        (b"INSERT INTO identities (`identifier`)", False),
     ],
 )
 def test_statements_that_could_reach_out_are_looked_at_closely(statement: bytes, expected: bool) -> None:
