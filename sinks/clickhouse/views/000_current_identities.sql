@@ -1,7 +1,12 @@
--- All records of an identifier lie in one partition, so its last one is that of the highest offset. An identifier
--- follows its root, or one that has been its root; that one's last record says where both are now.
+-- Its last record holds where neither it nor what it follows has ever moved; in the table's own order that is cheap.
 CREATE OR REPLACE VIEW current_identities AS
-WITH placed AS
+SELECT
+    one.identifier AS identifier,
+    if(changed.identifier != '', changed.profile_id, one.profile_id) AS profile_id,
+    one.own_profile_id AS own_profile_id,
+    if(changed.identifier != '', changed.root, one.root) AS root,
+    one.last_offset AS last_offset
+FROM
 (
     SELECT
         identifier,
@@ -12,18 +17,7 @@ WITH placed AS
     FROM identities
     WHERE kind IN ('created', 'stitched', 'merged', 'named', 'released', 'split')
     GROUP BY identifier
-)
-SELECT
-    one.identifier AS identifier,
-    multiIf(
-        home.profile_id != '', home.profile_id,
-        followed.profile_id != '', followed.profile_id,
-        one.profile_id
-    ) AS profile_id,
-    one.own_profile_id AS own_profile_id,
-    multiIf(home.identifier != '', home.identifier, followed.identifier != '', followed.identifier, one.root) AS root,
-    one.last_offset AS last_offset
-FROM placed AS one
-LEFT ANY JOIN placed AS followed ON followed.identifier = one.root
-LEFT ANY JOIN placed AS home ON home.identifier = followed.root
+    SETTINGS optimize_aggregation_in_order = 1
+) AS one
+LEFT ANY JOIN changed_identifiers AS changed ON changed.identifier = one.identifier
 COMMENT 'Where each identifier belongs today; what was refused, blocked or found to be shared moves nothing.';

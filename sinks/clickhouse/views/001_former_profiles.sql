@@ -4,7 +4,7 @@ CREATE OR REPLACE VIEW former_profiles AS
 SELECT
     own_profile_id AS former_profile_id,
     argMax(belongs.profile_id, last_offset) AS profile_id
-FROM current_identities AS belongs
+FROM changed_identifiers AS belongs
 WHERE own_profile_id != belongs.profile_id
 GROUP BY own_profile_id
 COMMENT 'Former profile_id to today\'s, one row a profile that has become part of another.';

@@ -2,7 +2,7 @@
 CREATE OR REPLACE VIEW current_sessions AS
 SELECT
     record.session_id AS session_id,
-    if(former.profile_id = '', record.profile_id, former.profile_id) AS profile_id,
+    if(moved.profile_id = '', record.profile_id, moved.profile_id) AS profile_id,
     record.revision AS revision,
     record.started_at AS started_at,
     record.ended_at AS ended_at,
@@ -21,8 +21,8 @@ SELECT
     record.last_campaign AS last_campaign
 FROM
 (
-    SELECT * FROM sessions ORDER BY session_id, revision DESC LIMIT 1 BY session_id
+    SELECT * FROM sessions ORDER BY session_id DESC, revision DESC LIMIT 1 BY session_id
 ) AS record
-LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = record.profile_id
+LEFT ANY JOIN moved_owners AS moved ON moved.owner_hash = sipHash64(record.profile_id)
 WHERE NOT record.is_retracted
 COMMENT 'Sessions as they stand: highest revision, nothing retracted, today\'s profile_id.';

@@ -2,7 +2,7 @@
 CREATE OR REPLACE VIEW current_carts AS
 SELECT
     record.episode_id AS episode_id,
-    if(former.profile_id = '', record.profile_id, former.profile_id) AS profile_id,
+    if(moved.profile_id = '', record.profile_id, moved.profile_id) AS profile_id,
     record.revision AS revision,
     record.status AS status,
     record.cart_id AS cart_id,
@@ -14,8 +14,8 @@ SELECT
     record.settled_by AS settled_by
 FROM
 (
-    SELECT * FROM carts ORDER BY episode_id, revision DESC LIMIT 1 BY episode_id
+    SELECT * FROM carts ORDER BY episode_id DESC, revision DESC LIMIT 1 BY episode_id
 ) AS record
-LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = record.profile_id
+LEFT ANY JOIN moved_owners AS moved ON moved.owner_hash = sipHash64(record.profile_id)
 WHERE record.status != 'retracted'
 COMMENT 'Carts as they stand: highest revision, nothing retracted, today\'s profile_id.';

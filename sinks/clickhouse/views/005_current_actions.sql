@@ -2,7 +2,7 @@
 CREATE OR REPLACE VIEW current_actions AS
 SELECT
     record.action_id AS action_id,
-    if(former.profile_id = '', record.profile_id, former.profile_id) AS profile_id,
+    if(moved.profile_id = '', record.profile_id, moved.profile_id) AS profile_id,
     record.revision AS revision,
     record.trigger AS trigger,
     record.step AS step,
@@ -25,7 +25,7 @@ SELECT
     record.recovered_micros AS recovered_micros
 FROM
 (
-    SELECT * FROM actions ORDER BY action_id, revision DESC LIMIT 1 BY action_id
+    SELECT * FROM actions ORDER BY action_id DESC, revision DESC LIMIT 1 BY action_id
 ) AS record
-LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = record.profile_id
+LEFT ANY JOIN moved_owners AS moved ON moved.owner_hash = sipHash64(record.profile_id)
 COMMENT 'Actions as they stand: due, cancelled or recovered, with today\'s profile_id.';

@@ -14,7 +14,7 @@ SELECT
         if(empty(said.items), NULL, arraySum(item -> item.quantity * item.price_micros, said.items))
     ))) AS refunded_micros,
     argMinIf(said.currency, place, said.currency IS NOT NULL) AS currency
-FROM touchpoints_once AS said
+FROM order_touchpoints AS said
 WHERE said.is_return OR said.event = 'Order Refunded'
 GROUP BY if(said.return_id = '', (said.profile_id, said.message_id), ('', said.return_id))
 COMMENT 'Each return or refund once (by return_id, else each touchpoint is one): goods brought back to a till, or Order Refunded. Its amount is what was paid back, else the revenue or the items it states; the highest where several tell of it. Without order_id it belongs to no order.';

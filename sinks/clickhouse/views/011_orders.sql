@@ -22,7 +22,7 @@ told AS
         )) AS parts,
         arrayFlatten(arrayMap(part -> part.1, parts)) AS items,
         if(arrayExists(part -> part.3, parts), arraySum(part -> part.2, parts), NULL) AS revenue_micros
-    FROM current_touchpoints AS said
+    FROM current_order_touchpoints AS said
     WHERE said.event = 'Order Completed' AND NOT said.is_return
     GROUP BY key, said.channel
 ),
@@ -55,7 +55,7 @@ fate AS
         argMaxIf(said.order_status, moment, said.order_status != '') AS status,
         argMaxIf(said.shipping_method, moment, said.shipping_method != '') AS shipping_method,
         min(said.delivered_at) AS delivered_at
-    FROM touchpoints_once AS said
+    FROM order_touchpoints AS said
     WHERE said.order_id != ''
     GROUP BY said.order_id
 ),

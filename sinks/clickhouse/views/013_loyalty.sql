@@ -17,7 +17,7 @@ SELECT
     ) AS tier_changed_at,
     min(said.event_at) AS first_at,
     max(said.event_at) AS last_at
-FROM touchpoints_once AS said
+FROM contact_touchpoints AS said
 WHERE said.channel = 'loyalty'
 GROUP BY said.profile_id, said.program
 COMMENT 'Points and tier by person and loyalty scheme: the last balance that was told and what was earned or spent since, or all of it where none was told; the last tier that was told. Points that lapse count once a balance says so.';

@@ -23,7 +23,7 @@ SELECT
     minOrNullIf(said.event_at, said.event IN ('Email Bounced', 'Push Notification Bounced')) AS bounced_at,
     minOrNullIf(said.event_at, said.event = 'Email Marked as Spam') AS complained_at,
     minOrNullIf(said.event_at, said.event = 'Unsubscribed') AS unsubscribed_at
-FROM touchpoints_once AS said
+FROM contact_touchpoints AS said
 WHERE said.channel IN ('email', 'sms', 'push')
     AND id != ''
 GROUP BY said.channel, id

@@ -37,8 +37,8 @@ FROM
             (event_at, message_id) AS place, event_at, message_id, profile_id, response_id, survey_id, survey_name,
             question_id, question, order_id, ticket_id, conversation_id, comment, score_max,
             lower(if(survey_kind = '', properties['kind'], survey_kind)) AS kind,
-            coalesce(touchpoints_once.score, toInt64OrNull(properties['score'])) AS score
-        FROM touchpoints_once
+            coalesce(contact_touchpoints.score, toInt64OrNull(properties['score'])) AS score
+        FROM contact_touchpoints
         WHERE channel = 'survey' AND event = 'Survey Answered'
     ) AS said
     GROUP BY

@@ -16,7 +16,7 @@ SELECT
     dateDiff('second', opened_at, solved_at) AS resolution_s,
     countIf(said.is_escalated) > 0 AS is_escalated,
     count() AS touchpoints
-FROM touchpoints_once AS said
+FROM contact_touchpoints AS said
 WHERE said.channel = 'support' AND said.ticket_id != ''
 GROUP BY said.ticket_id
 COMMENT 'Each support ticket once, by ticket_id. solved_at is the last time it was said to be solved, closed or resolved, NULL if it is open or was opened again since; resolution_s is from the first touchpoint of the ticket to that, waiting included.';

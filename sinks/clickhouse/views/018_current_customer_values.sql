@@ -6,7 +6,7 @@ WITH runs AS
     GROUP BY run_currency
 )
 SELECT
-    if(former.profile_id = '', record.profile_id, former.profile_id) AS profile_id,
+    if(moved.profile_id = '', record.profile_id, moved.profile_id) AS profile_id,
     record.currency AS currency,
     any(record.until) AS until,
     any(record.horizon_weeks) AS horizon_weeks,
@@ -17,6 +17,6 @@ SELECT
     any(record.computed_at) AS computed_at
 FROM customer_values AS record
 INNER JOIN runs ON runs.run_currency = ifNull(record.currency, '') AND runs.last_at = record.computed_at
-LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = record.profile_id
+LEFT ANY JOIN moved_owners AS moved ON moved.owner_hash = sipHash64(record.profile_id)
 GROUP BY profile_id, currency
 COMMENT 'What customers are expected to order and be worth, by the last run of throughline clv for each currency, under today\'s profile_id. Where several people of that run have become one since (was_people), expectations are added up, and the person is a customer if any of them is, until the next run.';

@@ -4,7 +4,7 @@ WITH
     reached AS
     (
         SELECT profile_id, min((event_at, message_id)) AS moment
-        FROM current_touchpoints
+        FROM touchpoints_once
         WHERE event = {event:String}
         GROUP BY profile_id
     ),
@@ -24,7 +24,7 @@ WITH
             arraySort(groupUniqArrayIf(
                 touchpoint.channel, (touchpoint.event_at, touchpoint.message_id) < reached.moment
             )) AS channels
-        FROM current_touchpoints AS touchpoint
+        FROM touchpoints_once AS touchpoint
         INNER JOIN reached ON reached.profile_id = touchpoint.profile_id
         GROUP BY touchpoint.profile_id
     )

@@ -3,7 +3,7 @@ CREATE OR REPLACE VIEW current_deliveries AS
 SELECT
     record.endpoint AS endpoint,
     record.action_id AS action_id,
-    if(former.profile_id = '', record.profile_id, former.profile_id) AS profile_id,
+    if(moved.profile_id = '', record.profile_id, moved.profile_id) AS profile_id,
     record.revision AS revision,
     record.trigger AS trigger,
     record.step AS step,
@@ -29,5 +29,5 @@ FROM
     ORDER BY endpoint, action_id, revision DESC, _partition DESC, _offset DESC
     LIMIT 1 BY endpoint, action_id
 ) AS record
-LEFT ANY JOIN former_profiles AS former ON former.former_profile_id = record.profile_id
+LEFT ANY JOIN moved_owners AS moved ON moved.owner_hash = sipHash64(record.profile_id)
 COMMENT 'How each endpoint stands to each action: the last word on the highest revision it was told of, or was to be told of. delivered: the receiver answered with success; retrying: it is tried again at retry_at; given_up: it never will be delivered, reason says why; withdrawn: overtaken by a later revision before it was delivered. attempts counts the requests for that revision. Under today\'s profile_id.';

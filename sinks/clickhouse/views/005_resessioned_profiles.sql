@@ -1,0 +1,22 @@
+-- A touchpoint keeps the session that it was written with unless that session was retracted (bridged, or with another
+-- first touchpoint) or the person changed. Whose touchpoints have been written with none, though in time, or with one that
+-- has no record here, are among them too.
+CREATE OR REPLACE VIEW resessioned_profiles AS
+SELECT sipHash64(belongs.profile_id) AS profile_hash FROM moved_owners AS belongs
+UNION DISTINCT
+SELECT sipHash64(if(owner.profile_id != '', owner.profile_id, touchpoint.profile_id)) AS profile_hash
+FROM
+(
+    SELECT profile_id, owner_hash
+    FROM touchpoints
+    WHERE NOT is_late
+        AND (
+            session_hash NOT IN
+            (
+                SELECT session_hash FROM sessions
+            )
+            OR session_hash IN (SELECT session_hash FROM sessions WHERE is_retracted)
+        )
+) AS touchpoint
+LEFT ANY JOIN moved_owners AS owner ON owner.owner_hash = touchpoint.owner_hash
+COMMENT 'Hashes of those of today\'s profiles whose touchpoints may have another session than the one they were written with.';
