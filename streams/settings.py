@@ -39,6 +39,7 @@ HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 IdentifierType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Channels = Annotated[tuple[str, ...], AfterValidator(known_channels), AfterValidator(unique)]
 Seconds = Annotated[int, Field(ge=1)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
 
 
 class App(Section):
@@ -348,7 +349,7 @@ class Sink(Section):
 
 
 class Warehouse(Section):
-    """The embedded ClickHouse."""
+    """The embedded ClickHouse, and how long any ClickHouse keeps raw rows."""
 
     directory: str = Field(
         default="", description="Where it keeps its data; empty: it has to be named on the command line."
@@ -372,6 +373,22 @@ class Warehouse(Section):
         ge=0,
         le=16_000_000,
         description="Megabytes all statements may use, one of them three quarters; 0: a quarter of the machine's.",
+    )
+    touchpoints_days: Days = Field(
+        default=0,
+        description="Touchpoints are kept for so many days after they happened, at the next migrate; 0: for ever.",
+    )
+    sessions_days: Days = Field(
+        default=0, description="Sessions, for so many days after their last touchpoint; 0: for ever."
+    )
+    carts_days: Days = Field(
+        default=0, description="Carts, for so many days after their last change; 0: for ever."
+    )
+    actions_days: Days = Field(
+        default=0, description="Actions, for so many days after they were decided; 0: for ever."
+    )
+    deliveries_days: Days = Field(
+        default=0, description="Deliveries, for so many days after the attempt; 0: for ever."
     )
 
     @field_validator("memory_mb")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
+from sinks.clickhouse.retention import keep, kept_days
 from sinks.clickhouse.writer import Unavailable, Warehouse, connect, meaning_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _FILE: Final = re.compile(r"(\d{3})_(\w+)\.sql")
 _ENDS: Final = re.compile(r";[ \t]*\n")
+_VIEW: Final = re.compile(r"^CREATE OR REPLACE VIEW \w+", re.M)
 _LOG: Final = """
 CREATE TABLE IF NOT EXISTS migrations
 (
@@ -75,9 +77,17 @@ def views() -> list[tuple[str, str]]:
     return [(found.group(2), sql) for name, sql in _sql_files("views") if (found := _FILE.fullmatch(name))]
 
 
-def migrate(warehouse: Warehouse) -> list[str]:
+def statements_of(sql: str, *, is_view: bool = False) -> list[str]:
+    """The statements of a file; a view's is read by the rights of who made it: readers need none to its tables."""
+    if is_view:
+        sql = _VIEW.sub(r"\g<0> DEFINER = CURRENT_USER SQL SECURITY DEFINER", sql)
+    return [statement for statement in _ENDS.split(sql) if statement.strip()]
+
+
+def migrate(warehouse: Warehouse, *, keep_days: Mapping[str, int] | None = None) -> list[str]:
     """Bring the database up to date; the names of the migrations that were missing.
 
+    `keep_days` is table to how long its rows are kept (`retention`); None leaves that as it is.
     Raises Unavailable, Rejected or ChangedMigration.
     """
     from clickhouse_connect.driver.exceptions import Error
@@ -91,7 +101,8 @@ def migrate(warehouse: Warehouse) -> list[str]:
             for migration in missing:
                 _apply(client, migration)
             for _, sql in views():
-                _run(client, sql)
+                _run(client, sql, is_view=True)
+            keep(client, warehouse.database, keep_days or {})
     except (Error, OSError) as error:
         raise meaning_of(error) from error
     return [migration.name for migration in missing]
@@ -114,6 +125,17 @@ def status(warehouse: Warehouse) -> list[Status]:
     return [Status(each.number, each.name, each.number not in missing) for each in migrations()]
 
 
+def kept(warehouse: Warehouse) -> dict[str, int]:
+    """Table to days its rows are kept, 0 for ever; empty where nothing is migrated. Raises Unavailable or Rejected."""
+    from clickhouse_connect.driver.exceptions import Error
+
+    try:
+        with connect(warehouse, database="system") as client:
+            return kept_days(client, warehouse.database)
+    except (Error, OSError) as error:
+        raise meaning_of(error) from error
+
+
 def _missing(client: Client) -> list[Migration]:
     # Two that migrate at once may both have written the row.
     asked = "SELECT number, any(checksum) FROM migrations GROUP BY number"
@@ -133,10 +155,9 @@ def _apply(client: Client, migration: Migration) -> None:
     client.insert("migrations", [row], column_names=["number", "name", "checksum"])
 
 
-def _run(client: Client, sql: str) -> None:
-    for statement in _ENDS.split(sql):
-        if statement.strip():
-            client.command(statement)
+def _run(client: Client, sql: str, *, is_view: bool = False) -> None:
+    for statement in statements_of(sql, is_view=is_view):
+        client.command(statement)
 
 
 def _sql_files(folder: str) -> Iterator[tuple[str, str]]:
@@ -151,8 +172,10 @@ __all__ = [
     "Migration",
     "Status",
     "Unavailable",
+    "kept",
     "migrate",
     "migrations",
+    "statements_of",
     "status",
     "views",
 ]

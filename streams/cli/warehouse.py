@@ -95,15 +95,20 @@ def memory_bytes_of(settings: Settings) -> int | None:
 
 
 def migrate(ctx: typer.Context) -> None:
-    """Bring tables and views up to date. Safe to repeat.
+    """Bring tables, views and how long rows are kept up to date. Safe to repeat.
+
+    Rows are kept as long as settings warehouse.touchpoints_days, sessions_days, carts_days, actions_days and
+    deliveries_days say, for ever where they are 0; older ones are deleted for good.
 
     Example: throughline warehouse migrate
+
+    Example: THROUGHLINE_WAREHOUSE_TOUCHPOINTS_DAYS=400 throughline warehouse migrate
     """
     from sinks.clickhouse import migrating
     from sinks.clickhouse.writer import Rejected, Unavailable
 
     try:
-        applied = migrating.migrate(_warehouse(ctx))
+        applied = migrating.migrate(_warehouse(ctx), keep_days=_keep_days(ctx))
     except Unavailable as error:
         raise Failure(str(error), ExitCode.UNAVAILABLE) from error
     except (Rejected, migrating.ChangedMigration) as error:
@@ -117,7 +122,7 @@ def status(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document, for programs.")] = False,
 ) -> None:
-    """Which migrations the database has; exit code 1 if one is missing.
+    """Which migrations the database has, and how long it keeps rows; exit code 1 if a migration is missing.
 
     Example: throughline warehouse status
     """
@@ -129,6 +134,7 @@ def status(
 
     try:
         found = migrating.status(_warehouse(ctx))
+        kept = migrating.kept(_warehouse(ctx))
     except Unavailable as error:
         raise Failure(str(error), ExitCode.UNAVAILABLE) from error
     except (Rejected, migrating.ChangedMigration) as error:
@@ -138,8 +144,18 @@ def status(
     else:
         for each in found:
             typer.echo(f"{each.number:03d} {each.name:24} {'applied' if each.is_applied else 'missing'}")
+        for table, days in sorted(kept.items()):
+            typer.echo(f"{table:28} kept {f'{days} days' if days else 'for ever'}")
     if not all(each.is_applied for each in found):
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _keep_days(ctx: typer.Context) -> dict[str, int]:
+    """Table to days, as the settings say."""
+    from sinks.clickhouse.retention import MOMENTS
+
+    told = context.settings(ctx).warehouse
+    return {table: getattr(told, f"{table}_days") for table in MOMENTS}
 
 
 def _warehouse(ctx: typer.Context) -> Warehouse:
