@@ -1,0 +1,5 @@
+-- Less the columns of `personal`.
+CREATE OR REPLACE VIEW analyst_profiles AS
+SELECT * EXCEPT (identifiers)
+FROM profiles
+COMMENT 'profiles without identifiers.';

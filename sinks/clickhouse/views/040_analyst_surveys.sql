@@ -1,0 +1,5 @@
+-- Less the columns of `personal`.
+CREATE OR REPLACE VIEW analyst_surveys AS
+SELECT * EXCEPT (comment)
+FROM surveys
+COMMENT 'surveys without what the customer wrote.';
