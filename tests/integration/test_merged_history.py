@@ -141,7 +141,10 @@ def setting(partitions: int) -> Setting:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(int(os.environ.get("THROUGHLINE_HISTORIES", "1"))))
 def test_every_view_after_a_thousand_merges_and_splits_is_as_from_scratch(seed: int, tmp_path: Path) -> None:
-    """Whoever was merged and taken apart on the way has, in each view, the rows of one who had all acts told first."""
+    """Whoever was merged and taken apart on the way has, in each view, the rows of one who had all acts told first.
+
+    Seen to fail where the views took no notice of identifiers that were split off.
+    """
     print(f"seed {seed}")
     world = history(seed)
     as_it_came, from_scratch = (
