@@ -98,6 +98,7 @@ def said(report: Report, what: str) -> list[tuple[Any, ...]]:
     return sorted(found[what], key=lambda row: repr(row[:3]))
 
 
+@pytest.mark.slow
 def test_a_report_of_a_day_is_its_truth_and_what_the_views_say(day: Day) -> None:
     """Orders and revenue as counted from what was written, carts and sessions as the simulator knows them, journeys and
     customers as the views say when they are asked themselves.

@@ -68,7 +68,7 @@ def poisoned() -> dict[str, tuple[bytes, Reason]]:
     }
 
 
-@pytest.mark.parametrize("nth", [1, 3])
+@pytest.mark.parametrize("nth", [1, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("point", Point)
 def test_killed_at_any_step_it_lands_all_once(
     broker: EmbeddedBroker, warehouse: Warehouse, point: Point, nth: int
