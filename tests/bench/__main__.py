@@ -12,14 +12,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.bench import big_merge, core, identity, inputs, peers, real_kafka, state, timers, whole_job
+from tests.bench import big_merge, core, identity, inputs, peers, real_kafka, sink, state, timers, whole_job
 from tests.bench.report import Report, Section
 from tests.bench.stream import shop_day
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured: people, how often what is short is repeated, idle profiles, a big merge, timers."""
+    """How much is measured: people, how often what is short is repeated, idle profiles, a big merge, timers, rows."""
 
     people: int
     stock_people: int
@@ -28,6 +28,7 @@ class Size:
     merging: int
     others: int
     timers: int
+    landed: int
 
 
 FULL = Size(
@@ -38,11 +39,19 @@ FULL = Size(
     merging=100_000,
     others=20_000,
     timers=5_000_000,
+    landed=1_000_000,
 )
 """Some 73,000 touchpoints, and 20,000 for stock Faust."""
 
 QUICK = Size(
-    people=600, stock_people=150, repeats=1, profiles=5_000, merging=5_000, others=12_000, timers=50_000
+    people=600,
+    stock_people=150,
+    repeats=1,
+    profiles=5_000,
+    merging=5_000,
+    others=12_000,
+    timers=50_000,
+    landed=20_000,
 )
 
 
@@ -57,6 +66,7 @@ def measure(size: Size) -> Iterator[Section]:
     yield core.section(stream, repeats=size.repeats)
     yield identity.section(size.people, repeats=size.repeats)
     yield real_kafka.section(stream)
+    yield sink.section(stream, rows=size.landed)
     yield big_merge.section(size.merging, size.others)
     yield from state.sections(size.profiles, None)
     yield timers.section(stream, size.timers)
