@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from confluent_kafka import KafkaError
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-__all__ = ["BACKOFF_S", "FENCED", "TIMEOUT_S", "Configuration", "configuration"]
+__all__ = ["BACKOFF_S", "FENCED", "TIMEOUT_S", "Configuration", "configuration", "refusal_of_commit"]
 
 Configuration = dict[str, str | int | bool]
 
@@ -48,3 +48,15 @@ def configuration(
         "queued.max.messages.kbytes": queued_kbytes,
         "log.connection.close": False,
     }
+
+
+def refusal_of_commit(consumer: Consumer, offsets: list[TopicPartition]) -> KafkaError | None:
+    """Commits, and waits for the broker's word: None, or why it refused. Raises KafkaException for anything else."""
+    try:
+        committed = consumer.commit(offsets=offsets, asynchronous=False) or []
+    except KafkaException as error:
+        found = error.args[0]
+        if isinstance(found, KafkaError):
+            return found
+        raise
+    return next((each.error for each in committed if each.error is not None), None)

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from sinks.clickhouse.chunk import Record, Span
 from sinks.clickhouse.declared import Declared
-from sinks.consuming import BACKOFF_S, FENCED, TIMEOUT_S, Configuration, configuration
+from sinks.consuming import BACKOFF_S, FENCED, TIMEOUT_S, Configuration, configuration, refusal_of_commit
 
 __all__ = ["Clock", "Moved", "Reading", "ReadingOptions", "Stop", "Stopped"]
 
@@ -205,7 +205,7 @@ class Reading:
         """
         asked = [TopicPartition(span.topic, span.partition, *of) for span, of in offsets.items()]
         for attempt in range(1_000_000_000):
-            error = self._commit_error(asked)
+            error = refusal_of_commit(self._consumer, asked)
             if error is None:
                 return
             if error.code() in FENCED:
@@ -218,16 +218,6 @@ class Reading:
             if self._stop.is_set():
                 raise Stopped
             time.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
-
-    def _commit_error(self, offsets: list[TopicPartition]) -> KafkaError | None:
-        try:
-            committed = self._consumer.commit(offsets=offsets, asynchronous=False) or []
-        except KafkaException as error:
-            found = error.args[0]
-            if isinstance(found, KafkaError):
-                return found
-            raise
-        return next((each.error for each in committed if each.error is not None), None)
 
     # Group
 

@@ -24,7 +24,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.catalog import Catalog
-from sinks.consuming import BACKOFF_S, FENCED, TIMEOUT_S, Configuration, configuration
+from sinks.consuming import BACKOFF_S, FENCED, TIMEOUT_S, Configuration, configuration, refusal_of_commit
 from sinks.webhook.answers import Answer, Outcome
 from sinks.webhook.endpoint import Endpoint
 from sinks.webhook.event import Event, Place, event_of
@@ -237,14 +237,7 @@ class Courier:
             TopicPartition(ACTIONS, partition, offset, metadata)
             for partition, (offset, metadata) in offsets.items()
         ]
-        try:
-            committed = self._consumer.commit(offsets=asked, asynchronous=False) or []
-        except KafkaException as error:
-            found = error.args[0]
-            if isinstance(found, KafkaError):
-                return found
-            raise
-        return next((each.error for each in committed if each.error is not None), None)
+        return refusal_of_commit(self._consumer, asked)
 
     # Group
 

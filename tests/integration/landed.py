@@ -159,7 +159,7 @@ def until(is_true: Callable[[], bool], timeout_s: float = 120.0) -> None:
         time.sleep(0.05)
 
 
-class all_landed:  # noqa: N801 - reads as the question it is
+class AllLanded:
     """Whether all that was fed has landed; says how far it is when it never does."""
 
     def __init__(self, warehouse: Warehouse, feed: Feed) -> None:

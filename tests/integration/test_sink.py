@@ -17,7 +17,7 @@ from sinks.clickhouse.embedded import EmbeddedWarehouse
 from sinks.clickhouse.migrating import migrate
 from sinks.clickhouse.writer import Unavailable, Warehouse, Writer, connect
 from streams.broker.embedded import EmbeddedBroker
-from tests.integration.landed import Feed, all_landed, committed, counted, exactly, landing, place, until
+from tests.integration.landed import AllLanded, Feed, committed, counted, exactly, landing, place, until
 from tests.integration.sink_process import SESSION_MS
 from tests.unit.sinks.samples import framed
 
@@ -29,9 +29,9 @@ def test_everything_lands_once_and_is_committed(broker: EmbeddedBroker, warehous
     feed = Feed(broker.bootstrap)
     feed.write(300)
     with landing(broker, Writer(warehouse)) as loop:
-        until(all_landed(warehouse, feed))
+        until(AllLanded(warehouse, feed))
         feed.write(7)
-        until(all_landed(warehouse, feed))
+        until(AllLanded(warehouse, feed))
     with connect(warehouse) as client:
         assert counted(client) == exactly(feed)
         asked = "SELECT channel, count() FROM touchpoints GROUP BY channel ORDER BY channel"
@@ -88,7 +88,7 @@ def test_failed_insert_is_repeated_with_its_token(
     inserts.failing = lambda: moment if chance.random() < 0.5 else ""
     feed.write(60)
     with landing(broker, inserts):
-        until(all_landed(warehouse, feed))
+        until(AllLanded(warehouse, feed))
         inserts.failing = lambda: ""
     with connect(warehouse) as client:
         assert counted(client) == exactly(feed)
@@ -107,7 +107,7 @@ def test_declared_range_is_landed_first_and_as_declared(broker: EmbeddedBroker, 
     feed.write(20)
     second = Recorded(Writer(warehouse))
     with landing(broker, second):
-        until(all_landed(warehouse, feed))
+        until(AllLanded(warehouse, feed))
     assert set(first.tokens) < set(second.tokens)
     with connect(warehouse) as client:
         assert counted(client) == exactly(feed)
@@ -124,13 +124,13 @@ def test_clickhouse_that_goes_and_comes_back_loses_nothing(
     feed = Feed(broker.bootstrap)
     feed.write(20)
     with caplog.at_level(logging.WARNING, "sinks"), landing(broker, Writer(warehouse)):
-        until(all_landed(warehouse, feed))
+        until(AllLanded(warehouse, feed))
         opened.stop()
         feed.write(20)
         until(lambda: "is unavailable" in caplog.text)
         time.sleep(2 * SESSION_MS / 1000)  # longer than the group would wait for a silent member
         opened = EmbeddedWarehouse.start(tmp_path, port)
-        until(all_landed(warehouse, feed))
+        until(AllLanded(warehouse, feed))
     try:
         with connect(warehouse) as client:
             assert counted(client) == exactly(feed)
@@ -148,14 +148,14 @@ def test_second_sink_takes_over_without_repeating(broker: EmbeddedBroker, wareho
     feed = Feed(broker.bootstrap)
     feed.write(50)
     with landing(broker, Writer(warehouse)):
-        until(all_landed(warehouse, feed))
+        until(AllLanded(warehouse, feed))
         with landing(broker, Writer(warehouse)):
             for _ in range(10):
                 feed.write(20)
                 time.sleep(0.2)
-            until(all_landed(warehouse, feed))
+            until(AllLanded(warehouse, feed))
         feed.write(20)
-        until(all_landed(warehouse, feed))
+        until(AllLanded(warehouse, feed))
     with connect(warehouse) as client:
         assert counted(client) == exactly(feed)
 
@@ -167,7 +167,7 @@ def test_records_deleted_before_they_landed_are_reported(
     feed = Feed(broker.bootstrap)
     feed.write(10)
     with landing(broker, Writer(warehouse)):
-        until(all_landed(warehouse, feed))
+        until(AllLanded(warehouse, feed))
     producer = Producer({"bootstrap.servers": broker.bootstrap, "compression.type": "none"})
     for n in range(100):
         value = framed("carts", episode_id=f"big{n}", cart_id="x" * 150_000)

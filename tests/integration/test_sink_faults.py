@@ -23,8 +23,8 @@ from sinks.clickhouse.writer import Rejected, Warehouse, Writer, connect
 from streams.broker.embedded import EmbeddedBroker
 from tests.integration.landed import (
     TABLES,
+    AllLanded,
     Feed,
-    all_landed,
     committed,
     counted,
     dead_letters,
@@ -51,7 +51,7 @@ def sink(broker: EmbeddedBroker, warehouse: Warehouse, at: str = "") -> subproce
 def land_the_rest(broker: EmbeddedBroker, warehouse: Warehouse, feed: Feed) -> None:
     """With a sink that nothing befalls."""
     last = sink(broker, warehouse)
-    until(all_landed(warehouse, feed))
+    until(AllLanded(warehouse, feed))
     last.terminate()
     assert last.wait(20) == 0
 
@@ -137,7 +137,7 @@ def test_slow_refusing_and_forgetful_clickhouse_costs_nothing(
                 time.sleep(0.1)
                 assert time.monotonic() < deadline_s, proxy.done
             proxy.chance = 0.0
-            until(all_landed(warehouse, feed))
+            until(AllLanded(warehouse, feed))
     with connect(warehouse) as client:
         assert counted(client) == exactly(feed)
 
@@ -159,7 +159,7 @@ def test_clickhouse_that_is_killed_in_the_middle_of_inserts_costs_nothing(
                 while opened.is_running():
                     feed.write(10)
                 opened = EmbeddedWarehouse.start(tmp_path, port)
-                until(all_landed(warehouse, feed))
+                until(AllLanded(warehouse, feed))
         with connect(warehouse) as client:
             assert counted(client) == exactly(feed)
     finally:
@@ -181,7 +181,7 @@ def test_poisoned_records_are_dead_letters_and_their_neighbours_land(
             feed.poison(topic, value, partition=1)
     feed.write(30)
     with landing(broker, Writer(warehouse)):
-        until(all_landed(warehouse, feed))
+        until(AllLanded(warehouse, feed))
     with connect(warehouse) as client:
         assert counted(client) == exactly(feed)
     assert dead_letters(broker.bootstrap) == expected
@@ -221,7 +221,7 @@ def test_records_that_clickhouse_refuses_are_found_among_thousands(
             feed.poison(topic, framed("touchpoints.stitched.web" if topic != "carts" else topic, **field))
             feed.write(50 * n)
     with landing(broker, Picky(warehouse)):
-        until(all_landed(warehouse, feed))
+        until(AllLanded(warehouse, feed))
     with connect(warehouse) as client:
         assert counted(client) == exactly(feed)
     assert dead_letters(broker.bootstrap) == dict.fromkeys(places, str(Reason.FAILED))
@@ -246,7 +246,7 @@ def test_a_mixed_block_that_is_refused_as_such_lands_apart(
     feed = Feed(broker.bootstrap)
     feed.write(60)
     with landing(broker, Plain(warehouse)):
-        until(all_landed(warehouse, feed))
+        until(AllLanded(warehouse, feed))
     with connect(warehouse) as client:
         assert counted(client) == exactly(feed)
     assert dead_letters(broker.bootstrap) == {}
@@ -278,7 +278,7 @@ def test_a_flood_stops_the_sink_and_lands_once_it_is_upgraded(
             until(loop.ended.is_set)
     assert all(offset in (0, -1001) for offset, _ in committed(broker, "carts"))
     with landing(broker, Writer(warehouse)):
-        until(all_landed(warehouse, feed))
+        until(AllLanded(warehouse, feed))
     with connect(warehouse) as client:
         assert counted(client) == exactly(feed)
     error_log.clear()
