@@ -186,6 +186,8 @@ def _spawn(directory: Path, properties: Path, *, java: list[str], heap_mb: int) 
         f"-Xmx{heap_mb}m",
         f"-Xms{min(256, heap_mb)}m",
         "-XX:+UseSerialGC",
+        # Compiling for the long run costs a core in the first minutes, which is all that most local nodes live.
+        "-XX:TieredStopAtLevel=1",
         "-XX:+ExitOnOutOfMemoryError",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         "-Dorg.slf4j.simpleLogger.showDateTime=true",

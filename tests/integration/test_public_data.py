@@ -127,6 +127,7 @@ def assert_nobody_shares(running: Running, rows: Sequence[Row]) -> None:
     assert len({profile for _, _, profile in profiles}) == len(profiles)
 
 
+@pytest.mark.slow
 def test_rees46_lands_every_row_once(shared_data: SharedData, tmp_path: Path) -> None:
     """Views, carts, purchases, their worth and their revenue are those of the file; no session spans two users."""
     folder = shared_data("rees46_multi")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -40,6 +41,7 @@ from tests.unit.sinks.samples import framed
 pytestmark = pytest.mark.timeout(300)
 
 _CATALOG = Catalog.embedded()
+KILLS = int(os.environ.get("THROUGHLINE_KILLS", "100"))
 
 
 def sink(broker: EmbeddedBroker, warehouse: Warehouse, at: str = "") -> subprocess.Popen[bytes]:
@@ -97,13 +99,13 @@ def test_killed_at_any_step_it_lands_all_once(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
-def test_killed_at_a_hundred_moments_it_lands_all_once(
+def test_killed_at_random_moments_it_lands_all_once(
     broker: EmbeddedBroker, warehouse: Warehouse, seed: int
 ) -> None:
-    """SIGKILL a hundred times while records flow: plain count() is exact."""
+    """SIGKILL while records flow, THROUGHLINE_KILLS times: plain count() is exact."""
     chance, feed = random.Random(seed), Feed(broker.bootstrap)
     client = connect(warehouse)
-    for _ in range(100):
+    for _ in range(KILLS):
         before = sum(rows for rows, _ in counted(client).values())
         feed.write(50)
         running = sink(broker, warehouse)

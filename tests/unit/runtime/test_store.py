@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.runtime.engine import Change, Reflected, Store
@@ -55,6 +55,7 @@ batches = st.lists(st.lists(st.tuples(keys, st.none() | st.binary(max_size=300))
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=40)
 @given(batches=batches, bulk=st.booleans())
 def test_a_store_holds_the_last_value_of_each_key(kind: str, batches: list[list[Change]], bulk: bool) -> None:
     """Changes count in their order; None removes; nothing else is there. Catches a buffer that is not looked into."""
