@@ -94,7 +94,9 @@ def world(opened: EmbeddedWarehouse) -> Iterator[World]:
     world.client.close()
 
 
-TOUCHPOINTS = "SELECT message_id, profile_id, session_id FROM current_touchpoints ORDER BY message_id, profile_id"
+TOUCHPOINTS = (
+    "SELECT message_id, profile_id, session_id FROM current_touchpoints ORDER BY message_id, profile_id"
+)
 
 
 def test_copies_of_a_touchpoint_are_one(world: World) -> None:
