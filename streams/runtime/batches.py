@@ -63,14 +63,14 @@ def pack_with_headers(
 
 
 def pack_one(
-    rows: Iterable[Row], timestamp_ms: int, *, limit_bytes: int, is_transactional: bool = False
+    rows: Sequence[Row], timestamp_ms: int, *, limit_bytes: int, is_transactional: bool = False
 ) -> Any:
     """Exactly one batch with all rows. Raises BatchTooLarge."""
     batches = list(pack(rows, timestamp_ms, limit_bytes=limit_bytes, is_transactional=is_transactional))
     if len(batches) != 1 or batches[0].size() > limit_bytes:
         raise BatchTooLarge(
-            f"what one commit changed does not fit into one record batch of {limit_bytes:,} bytes; "
-            "lower worker.batch_records"
+            f"{sum(len(key or b'') + len(value or b'') for key, value in rows):,} bytes that belong together do not "
+            f"fit into one record batch of {limit_bytes:,} bytes"
         )
     return batches[0]
 

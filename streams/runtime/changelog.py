@@ -1,12 +1,13 @@
 """The changelog of a task: what its commits changed, and how far they had read. Reads it back into a store.
 
-Every commit appends exactly one record batch: the changes of the step and, last, the offsets record, so state and
-input positions are one. Must not know what keys and values mean, except the one key that is the runtime's own.
+Every commit appends the changes of the step and, last, the offsets record, so state and input positions are one: in one
+record batch where that holds them. Where it does not and there is no transaction, in several with a number each, which
+count once the last of them is there. Must not know what keys and values mean, except those that are the runtime's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +15,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.runtime.batches import pack_one
+from streams.runtime.changelog_reading import PART_KEY
 from streams.runtime.engine import Change, Record, Store
 from streams.runtime.plan import PLAN_KEY, Plan, read_again
 from streams.runtime.restoring import (
@@ -25,12 +27,23 @@ from streams.runtime.restoring import (
     Restored,
     log_progress,
 )
-from streams.runtime.store.format import STATE_FORMAT, StateFormat
+from streams.runtime.store.format import HEADER_PREFIX, STATE_FORMAT, StateFormat
 
-__all__ = ["OFFSETS_KEY", "Changelog", "ChangelogTruncated", "Restored", "changelog_batch", "changelog_rows"]
+__all__ = [
+    "OFFSETS_KEY",
+    "Changelog",
+    "ChangelogTruncated",
+    "Restored",
+    "changelog_batches",
+    "changelog_rows",
+]
 
+_ENVELOPE_BYTES = 100
+"""What a batch has besides its records, and the record with its number."""
+_ROW_BYTES = 24
+"""What a record has besides key and value, at most."""
 _PARTITION_FETCH_BYTES = 16 * 1024 * 1024
-"""As large as a commit may be."""
+"""As large as a batch may be."""
 _FETCH_BYTES = 32 * 1024 * 1024
 """What a restore holds in memory besides the state, twice: as it came, and as a dict."""
 
@@ -40,11 +53,36 @@ def changelog_rows(changes: Iterable[Change], positions: Mapping[str, int]) -> l
     return [*changes, (PLAN_KEY, None), (OFFSETS_KEY, msgspec.msgpack.encode(positions))]
 
 
-def changelog_batch(
+def changelog_batches(
     changes: Iterable[Change], positions: Mapping[str, int], *, timestamp_ms: int, limit_bytes: int
-) -> Any:
-    """The same as one batch, which the broker appends whole or not at all. Raises BatchTooLarge."""
-    return pack_one(changelog_rows(changes, positions), timestamp_ms, limit_bytes=limit_bytes)
+) -> list[Any]:
+    """The same as batches, each of which the broker appends whole or not at all. Raises BatchTooLarge for a value.
+
+    More than one have to be appended one after the other, and behind a plan.
+    """
+    rows = changelog_rows(changes, positions)
+    parts = _cut(rows, limit_bytes)
+    if len(parts) > 1:
+        for number, part in enumerate(parts):
+            # A header stays in front: it says what the values behind it are.
+            at = 1 if part[0][0].startswith(HEADER_PREFIX) else 0
+            part.insert(at, (PART_KEY, number.to_bytes(4, "big")))
+    return [pack_one(part, timestamp_ms, limit_bytes=limit_bytes) for part in parts]
+
+
+def _cut(rows: Sequence[Change], limit_bytes: int) -> list[list[Change]]:
+    """In their order, into as few as are sure to fit."""
+    parts: list[list[Change]] = [[]]
+    room = limit_bytes - _ENVELOPE_BYTES
+    left = room
+    for row in rows:
+        size = _ROW_BYTES + len(row[0]) + len(row[1] or b"")
+        if size > left and parts[-1]:
+            parts.append([])
+            left = room
+        parts[-1].append(row)
+        left -= size
+    return parts
 
 
 class Changelog:

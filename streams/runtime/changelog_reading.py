@@ -17,7 +17,10 @@ from aiokafka import TopicPartition
 from streams.runtime.committed import CommittedBatches
 from streams.runtime.store.format import HEADER_PREFIX
 
-__all__ = ["Chunk", "chunks"]
+__all__ = ["PART_KEY", "Chunk", "chunks"]
+
+PART_KEY = b"\x00part"
+"""The runtime's own key: stands before the changes of a batch that is one of several of a commit; which, from 0."""
 
 _WAIT_S = 1.0
 
@@ -32,6 +35,8 @@ class Chunk:
     """Where to read on. Not always behind the last record: markers of transactions and compaction leave holes."""
     header: tuple[bytes, bytes] | None = None
     """Key and value of the header that stands before these records, if one does."""
+    part: int | None = None
+    """These are one batch, this one of those that were appended for one commit without a transaction around them."""
 
 
 async def chunks(
@@ -95,8 +100,19 @@ def _open(tp: TopicPartition, fetched: Any, *, position: int) -> Iterator[Chunk]
             first = next(records, None)
             if first is not None and first.key is not None and first.key.startswith(HEADER_PREFIX):
                 yield chunk
-                chunk = Chunk(header=(first.key, first.value or b""))
-            elif first is not None:
+                chunk = Chunk(header=(first.key, first.value or b""), next_offset=chunk.next_offset)
+                first = next(records, None)
+            if first is not None and first.key == PART_KEY:
+                if chunk.header is None:
+                    yield chunk
+                    chunk = Chunk()
+                chunk.part = int.from_bytes(first.value, "big")
+                _take(chunk, records)
+                chunk.next_offset = batch.next_offset
+                yield chunk
+                chunk = Chunk(next_offset=batch.next_offset)
+                continue
+            if first is not None:
                 records = chain((first,), records)
             _take(chunk, records)
         chunk.next_offset = batch.next_offset

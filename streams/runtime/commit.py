@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from streams.runtime.batches import BATCH_BYTES, pack, pack_one, pack_with_headers
-from streams.runtime.changelog import changelog_batch
+from streams.runtime.changelog import changelog_batches
 from streams.runtime.dead_letters import dead_rows
 from streams.runtime.engine import Effects
 from streams.runtime.failpoints import Point, hit
@@ -98,7 +98,8 @@ class AtLeastOnce:
     0. If anything is to be sent, which batch it comes from is appended to the changelog. Awaited.
     1. Output, dead-letter and inbox batches are sent and all their acknowledgements awaited.
     2. All changes and the offsets record go into one batch of the changelog: the broker appends it whole or not at
-       all, so what was counted and how far was read cannot come apart. Awaited as well.
+       all, so what was counted and how far was read cannot come apart. Awaited as well. Changes that are too many for
+       one go into several, one after the other, none of which counts before the last of them is there.
     3. The caller applies the changes to its store. The group's offsets follow some 0.1 s later, for those who watch
        lag; they decide nothing while the changelog has an offsets record.
 
@@ -106,7 +107,9 @@ class AtLeastOnce:
     from the same state, and so sends the same bytes once more. State counts every record once, because it moves only
     with 2. Doubled outputs fall together in ClickHouse's views by their ids; doubled inbox records are recognised by
     their numbers and ignored. The guarantee breaks if an owner that the group has given up (stopped longer than its
-    session) comes back and appends one more batch behind its successor's: only transactions fence that.
+    session) comes back and appends one more batch behind its successor's: only transactions fence that. It breaks as
+    well if the owner dies between two batches of one commit, and the broker compacts the first of them before a
+    successor has come: what those replaced is gone then, and the batch is done again upon what replaced it.
     """
 
     def __init__(
@@ -142,7 +145,7 @@ class AtLeastOnce:
         timestamp_ms = time.time_ns() // 1_000_000
         with self._metrics.phase(Phase.PACK):
             # The changelog first: if it is too large, nothing at all may be sent.
-            changes = changelog_batch(
+            changes = changelog_batches(
                 effects.changes,
                 positions,
                 timestamp_ms=timestamp_ms,
@@ -158,17 +161,18 @@ class AtLeastOnce:
                 )
             )
         hit(Point.PACKED)
-        if batches:
+        if batches or len(changes) > 1:
             planned = pack_one([(PLAN_KEY, plan.encode())], timestamp_ms, limit_bytes=BATCH_BYTES)
             await self._send([(self._topics.changelog, partition, planned)])
             hit(Point.PLANNED)
             await self._send(batches)
             hit(Point.SENT)
-        [appended] = await self._send([(self._topics.changelog, partition, changes)])
+        for batch in changes:
+            [appended] = await self._send([(self._topics.changelog, partition, batch)])
         hit(Point.COMMITTED)
         self._note(partition, positions)
         self._warn_if_truncated(appended)
-        return int(appended.offset) + int(changes.record_count())
+        return int(appended.offset) + int(changes[-1].record_count())
 
     async def _send(self, batches: Batches) -> list[Any]:
         producer = self._producer()

@@ -113,8 +113,36 @@ class _Target:
     end: int
     base: Reflected
     """What the store reflects, as far as it was read."""
+    read: int = 0
+    """Up to where; behind what it reflects while a commit of several batches has not come to its end."""
+    parts: list[Chunk] = field(default_factory=list)
+    """What is there of that commit."""
 
     def take(self, chunk: Chunk, *, state_format: StateFormat, where: str) -> None:
+        self.read = chunk.next_offset
+        committed = self._committed(chunk)
+        if committed is not None:
+            self._take(committed, state_format=state_format, where=where)
+
+    def _committed(self, chunk: Chunk) -> Chunk | None:
+        """The chunk, with the parts before it if it is the last of several; None if it is not known to be committed."""
+        if chunk.part is None:
+            # What stands behind parts without an end is a successor's, who did that batch anew.
+            if chunk.changes:
+                self.parts = []
+            return None if self.parts else chunk
+        if chunk.part == 0:
+            self.parts = []
+        if chunk.part != len(self.parts):
+            return None
+        self.parts.append(chunk)
+        if OFFSETS_KEY not in chunk.changes:
+            return None
+        parts, self.parts = self.parts, []
+        changes = {key: value for part in parts for key, value in part.changes.items()}
+        return Chunk(changes, next_offset=chunk.next_offset, header=parts[0].header)
+
+    def _take(self, chunk: Chunk, *, state_format: StateFormat, where: str) -> None:
         base, changes = self.base, chunk.changes
         if chunk.header is not None:
             key, changelog_id = chunk.header
@@ -185,7 +213,7 @@ class Restoration:
 
     def _progress(self, elapsed_s: float) -> Progress:
         whole = sum(target.end - target.start for target in self.targets.values())
-        done = sum(min(target.base.offset, target.end) - target.start for target in self.targets.values())
+        done = sum(max(0, min(target.read, target.end) - target.start) for target in self.targets.values())
         return Progress(len(self.targets), self.records, done / whole if whole else 1.0, elapsed_s)
 
     def _settle(self, target: _Target, started_ms: int) -> Restored:

@@ -28,7 +28,7 @@ from streams.core.sessions import session_id_of
 from streams.core.step import Effects, Step
 from streams.core.touchpoint import Reader, Touchpoint, stitched_ids
 from streams.runtime.batches import pack
-from streams.runtime.changelog import changelog_batch
+from streams.runtime.changelog import changelog_batches
 from streams.runtime.store.memory import MemoryStore
 from tests.bench.report import Row, Section
 from tests.bench.stream import Stream
@@ -235,7 +235,7 @@ def _write(touched: dict[str, Actor]) -> None:
 
 
 def _pack(effects: Effects) -> None:
-    changelog_batch(effects.changes, {}, timestamp_ms=0, limit_bytes=16 << 20)
+    changelog_batches(effects.changes, {}, timestamp_ms=0, limit_bytes=16 << 20)
     for rows in effects.outputs.values():
         list(pack(rows, 0))
 

@@ -28,7 +28,7 @@ from confluent_kafka.cimpl import NewTopic
 from streams.broker.embedded import EmbeddedBroker
 from streams.core.rules import Rules
 from streams.core.step import Step
-from streams.runtime.changelog import Changelog, changelog_batch
+from streams.runtime.changelog import Changelog, changelog_batches
 from streams.runtime.engine import Change, Store
 from streams.runtime.restoring import Progress
 from streams.runtime.store.format import STATE_FORMAT, new_changelog_id
@@ -127,7 +127,7 @@ def _write(people: int, bootstrap: str, topic: str) -> None:
                 header = STATE_FORMAT.header(new_changelog_id())
                 for at in range(0, len(changes), 2_000):
                     rows = [*header, *changes[at : at + 2_000]]
-                    batch = changelog_batch(rows, {"in": at}, timestamp_ms=0, limit_bytes=1 << 20)
+                    [batch] = changelog_batches(rows, {"in": at}, timestamp_ms=0, limit_bytes=1 << 20)
                     await (await producer.send_batch(batch, topic, partition=partition))
                     header = []
 

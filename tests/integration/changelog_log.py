@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from streams.runtime.batches import pack_one
-from streams.runtime.changelog import OFFSETS_KEY, Changelog, Restored, changelog_batch
+from streams.runtime.changelog import OFFSETS_KEY, Changelog, Restored, changelog_batches
 from streams.runtime.engine import Change, Store
 from streams.runtime.plan import PLAN_KEY, Plan
 from streams.runtime.restoring import Progress
@@ -38,6 +38,8 @@ class Log:
         self.is_real = is_real
         self.state: State = {partition: {} for partition in range(PARTITIONS)}
         self.positions: dict[int, dict[str, int]] = {partition: {} for partition in range(PARTITIONS)}
+        self.limit_bytes = 1 << 20
+        """Of a batch; commits that are larger are several."""
         self.records = 0
         """Changes, ends of plans and positions of what was committed."""
 
@@ -77,8 +79,8 @@ class Log:
             for number, (partition, changes) in enumerate(commits):
                 positions = {"in": self.positions[partition].get("in", 0) + 1}
                 rows = [*headers.pop(partition, ()), *changes]
-                batch = changelog_batch(rows, positions, timestamp_ms=number, limit_bytes=1 << 20)
-                appended = await (await producer.send_batch(batch, self.topic, partition=partition))
+                for batch in self._batches(rows, positions, number):
+                    appended = await (await producer.send_batch(batch, self.topic, partition=partition))
                 self._note(partition, changes, positions)
                 if stores is not None:
                     store, restored = stores[partition]
@@ -86,6 +88,19 @@ class Log:
                     store.apply(changes, restored.behind(end, positions))
 
         asyncio.run(self._producing(work))
+
+    def abandon(self, partition: int, changes: list[Change], *, parts: int) -> None:
+        """The first batches of a commit of several, whose owner then died."""
+
+        async def work(producer: Any) -> None:
+            batches = self._batches(changes, {"in": 1_000_000}, 0)
+            for batch in batches[: min(parts, len(batches) - 1)]:
+                await (await producer.send_batch(batch, self.topic, partition=partition))
+
+        asyncio.run(self._producing(work))
+
+    def _batches(self, changes: list[Change], positions: dict[str, int], at_ms: int) -> list[Any]:
+        return changelog_batches(changes, positions, timestamp_ms=at_ms, limit_bytes=self.limit_bytes)
 
     def plan(self, partition: int, plan: Plan) -> None:
         """What an owner wrote before it died."""

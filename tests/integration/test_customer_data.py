@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -190,3 +191,52 @@ def assert_reviews_are_counted(running: Running, told: list[Row]) -> None:
     asked = "SELECT count(), sum(score >= 4), sum(score) FROM surveys"
     scores = [score for each in reviews.values() for _, _, score in each]
     assert running.query(asked) == [(len(scores), sum(score >= 4 for score in scores), sum(scores))]
+
+
+def test_completejourney_totals_are_a_plain_count(shared_data: SharedData, tmp_path: Path) -> None:
+    """A year of receipts: orders, lines and revenue by month, by shop and by household, and who came again."""
+    folder = shared_data("completejourney")
+    file = folder / "transactions.parquet"
+    lines: list[dict[str, Any]] = pq.read_table(
+        file,
+        columns=[
+            "household_id", "store_id", "basket_id", "quantity", "sales_value", "transaction_timestamp",
+        ],
+    ).to_pylist()  # fmt: skip
+    baskets = {each["basket_id"]: each for each in lines}
+    paid: Counter[int] = Counter()
+    for each in lines:
+        # A few amounts carry the dust of somebody's binary sum.
+        paid[each["basket_id"]] += round(each["sales_value"] * 1e6)
+    with imported([file], mapping_of(folder), tmp_path, rows=len(baskets)) as running:
+        assert_receipts_are_counted(running, baskets, paid)
+        assert running.query("SELECT count(), sum(quantity) FROM order_lines") == [
+            (len(lines), sum(each["quantity"] for each in lines))
+        ]
+
+
+def assert_receipts_are_counted(
+    running: Running, baskets: dict[int, dict[str, Any]], paid: Counter[int]
+) -> None:
+    """Months, shops and households, to the cent; shopping again needs a second receipt."""
+    months, shops, households = (Counter[str]() for _ in range(3))
+    receipts: Counter[str] = Counter()
+    for basket_id, of in baskets.items():
+        months[f"{of['transaction_timestamp']:%Y-%m}"] += paid[basket_id]
+        shops[str(of["store_id"])] += paid[basket_id]
+        households[str(of["household_id"])] += paid[basket_id]
+        receipts[str(of["household_id"])] += 1
+    asked = (
+        "SELECT formatDateTime(day, '%Y-%m') AS month, sum(revenue_micros) AS n FROM kpi_orders GROUP BY month "
+        "HAVING sum(orders) > 0"
+    )
+    assert dict(running.query(asked)) == months
+    assert running.query("SELECT sum(orders), sum(first_orders) FROM kpi_orders") == [
+        (len(baskets), len(households))
+    ]
+    assert dict(running.query("SELECT location_id, sum(revenue_micros) FROM orders GROUP BY 1")) == shops
+    asked = "SELECT identifiers['loyalty_id'], sum(revenue_micros) FROM current_touchpoints GROUP BY 1"
+    assert dict(running.query(asked)) == households
+    assert running.query("SELECT sum(customers), sum(with_second_order) FROM kpi_repeat_purchase") == [
+        (len(households), sum(count > 1 for count in receipts.values()))
+    ]

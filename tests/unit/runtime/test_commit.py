@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from streams.runtime.batches import BatchTooLarge
 from streams.runtime.commit import AtLeastOnce, TaskTopics
+from streams.runtime.engine import Change
 from streams.runtime.metrics import Metrics
 from streams.runtime.plan import Plan
 from tests.unit.runtime.fakes import FakeEffects, fake_record
@@ -114,12 +115,27 @@ def test_the_group_is_told_nothing_that_the_changelog_lacks() -> None:
         commit(Producer(refuses="changelog"))
 
 
-def test_nothing_is_sent_if_the_changes_do_not_fit() -> None:
-    """Too large for one changelog batch: refused before the first output leaves."""
+def test_nothing_is_sent_if_a_change_does_not_fit() -> None:
+    """Too large for any changelog batch: refused before the first output leaves."""
     producer = Producer()
     with pytest.raises(BatchTooLarge):
-        commit(producer, limit_bytes=70)
+        commit(producer, FakeEffects(changes=[(b"a", bytes(10_000))]))
     assert producer.events == []
+
+
+def test_changes_of_several_batches_go_one_after_the_other_behind_a_plan() -> None:
+    """Each is confirmed before the next: none may be there that one before it lacks."""
+    producer = Producer()
+    changes: list[Change] = [(b"k%d" % n, bytes(1_000)) for n in range(20)]
+    end, _ = commit(producer, FakeEffects(changes=changes))
+    sent, confirmed = producer.events[::2], producer.events[1::2]
+    assert sent[0] == "send changelog[2] 1"
+    counts = [int(event.split()[-1]) for event in sent[1:]]
+    # Each with its number; the end of the plan and the positions behind the changes.
+    assert len(counts) == 3
+    assert sum(counts) == 20 + 2 + 3
+    assert confirmed == ["confirm changelog[2]"] * 4
+    assert end == 100 + counts[-1]
 
 
 def test_a_changelog_that_lost_its_beginning_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
