@@ -22,7 +22,7 @@ from streams.importer.importing import import_files
 from tests.integration.line import line
 from tests.integration.test_public_data import mapping_of, micros
 
-pytestmark = [pytest.mark.slow, pytest.mark.data, pytest.mark.xdist_group("line"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.data, pytest.mark.xdist_group("line"), pytest.mark.timeout(600)]
 
 SharedData = Callable[[str], Path]
 Row = dict[str, str]
