@@ -225,10 +225,12 @@ def _unpacked(text: str, shape: str) -> object:
     A list is `a,b` or `["a","b"]`, numbers by name are `web=900,app=60` or `{"web":900}`.
     """
     if shape.startswith(A_LIST):
-        return _from_json(text, "[") or [part.strip() for part in text.split(",") if part.strip()]
+        listed = _from_json(text, "[")
+        return [part.strip() for part in text.split(",") if part.strip()] if listed is None else listed
     if shape.endswith(BY_NAME):
+        named = _from_json(text, "{")
         pairs = (part.partition("=") for part in text.split(",") if part.strip())
-        return _from_json(text, "{") or {name.strip(): number.strip() for name, _, number in pairs}
+        return {name.strip(): number.strip() for name, _, number in pairs} if named is None else named
     return text
 
 

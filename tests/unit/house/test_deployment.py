@@ -105,7 +105,10 @@ def test_prometheus_scrapes_what_is_there() -> None:
         for found in job.get("dns_sd_configs", ())
         for name in found["names"]
     }
-    assert replicas == {"worker": settings_of("worker").worker.metrics_port}
+    assert replicas == {
+        "worker": settings_of("worker").worker.metrics_port,
+        "webhook": settings_of("webhook").webhook.metrics_port,
+    }
     fixed = [target for job in jobs for found in job.get("static_configs", ()) for target in found["targets"]]
     config = ElementTree.parse(DEPLOY / "clickhouse" / "config.d" / "throughline.xml").getroot()
     assert fixed == [f"clickhouse:{config.findtext('prometheus/port')}"]

@@ -125,6 +125,11 @@ def test_the_environment_spells_lists(text: str) -> None:
     assert load(None, {"THROUGHLINE_ACTIONS_CHANNELS": text}).actions.channels == ("sms", "email")
 
 
+def test_an_empty_list_in_the_environment_is_one() -> None:
+    """`[]` says that there are none, as it does in a file. Seen to fail when what is empty counted as no JSON."""
+    assert load(None, {"THROUGHLINE_WEBHOOK_ENDPOINTS": "[]"}).webhook.endpoints == ()
+
+
 @pytest.mark.parametrize(
     ("key", "text", "said"),
     [

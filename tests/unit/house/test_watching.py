@@ -1,4 +1,4 @@
-"""Alerts, dashboard, health checks and their documentation, held against what a worker exposes."""
+"""Alerts, dashboard, health checks and their documentation, held against what a worker and the webhook sink expose."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from schemas.wire import Reason as Unread
+from sinks.webhook.answers import Outcome as Delivered
+from sinks.webhook.answers import Reason as Undelivered
+from sinks.webhook.metrics import Metrics as WebhookMetrics
 from streams.runtime.ending import ExitCode
 from streams.runtime.metrics import METRICS, Metric, Metrics, Outcome, Phase, Step
 from tests.conftest import REPOSITORY
@@ -28,7 +32,8 @@ OF_THE_SCRAPE = {"job", "instance"}
 VALUES: dict[str, set[str]] = {
     "step": set(map(str, Step)),
     "phase": set(map(str, Phase)),
-    "outcome": set(map(str, Outcome)),
+    "outcome": {*map(str, Outcome), *map(str, Delivered)},
+    "reason": {*map(str, Unread), *map(str, Undelivered)},
 }
 WORDS = {
     "sum", "max", "rate", "increase", "deriv", "absent", "changes", "by", "and", "or", "histogram_quantile",
@@ -43,10 +48,20 @@ def exposed() -> dict[str, set[str]]:
         suffixes = ["_bucket", "_sum", "_count"] if metric.kind == "histogram" else [""]
         for suffix in suffixes:
             found[metric.wire + suffix] = set(metric.labels) | ({"le"} if suffix == "_bucket" else set())
-    for family in text_string_to_metric_families(generate_latest(Metrics().registry).decode()):
-        for sample in family.samples:
-            found.setdefault(sample.name, set(sample.labels))
+    for registry in (Metrics().registry, webhook().registry):
+        for family in text_string_to_metric_families(generate_latest(registry).decode()):
+            for sample in family.samples:
+                found.setdefault(sample.name, set(sample.labels))
     return found
+
+
+def webhook() -> WebhookMetrics:
+    """Those of the webhook sink; a metric has samples once it has been counted with."""
+    metrics = WebhookMetrics()
+    metrics.deliveries.labels("crm", "delivered", "").inc()
+    for of_endpoint in (metrics.seconds, metrics.lag, metrics.held):
+        of_endpoint.labels("crm")
+    return metrics
 
 
 def expressions() -> Iterator[tuple[str, str]]:
@@ -88,7 +103,7 @@ def test_an_alert_says_what_is_wrong_and_how_bad_it_is() -> None:
         quoted = re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])
         assert rule["annotations"]["summary"].endswith(".")
         by = re.findall(r"sum by \((\w+)\)", rule["expr"])
-        assert set(quoted) <= (set(by) or {"instance", "partition"})
+        assert set(quoted) <= (set(by) or {"instance", "partition", "endpoint"})
 
 
 def test_prometheus_reads_the_rules_and_grafana_the_dashboard() -> None:
