@@ -14,7 +14,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from streams.runtime.committed import CommittedBatches
+from schemas.committed import CommittedBatches
 from streams.runtime.store.format import HEADER_PREFIX
 
 __all__ = ["PART_KEY", "Chunk", "chunks"]

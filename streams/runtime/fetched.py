@@ -14,7 +14,7 @@ import msgspec
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from streams.runtime.committed import CommittedBatches
+from schemas.committed import CommittedBatches
 
 __all__ = ["Fetched", "KafkaRecord", "end_of"]
 

@@ -20,8 +20,8 @@ from typing import Any
 
 from aiokafka import errors
 
+from schemas.fetch_protocol import Answer, Fetch
 from streams.runtime.bell import Bell, end_wait
-from streams.runtime.fetch_protocol import Answer, Fetch
 from streams.runtime.fetch_sources import FetchPace, Source, by_topic
 from streams.runtime.fetched import Fetched, KafkaRecord
 

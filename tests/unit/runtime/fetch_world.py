@@ -14,7 +14,7 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import TopicPartition
 
-from streams.runtime.fetch_protocol import Answer, Fetch
+from schemas.fetch_protocol import Answer, Fetch
 from streams.runtime.fetch_sources import FetchPace
 from streams.runtime.fetching import Fetching
 from tests.unit.runtime.test_fetched import Batch

@@ -10,7 +10,7 @@ from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v11, FetchRespons
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.runtime.fetch_protocol import Answer, Fetch
+from schemas.fetch_protocol import Answer, Fetch
 
 topics = st.text(min_size=1, max_size=20)
 offsets = st.integers(0, 2**60)
