@@ -35,6 +35,9 @@ _INSERT_SETTINGS: Final[dict[str, Any]] = {
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     "input_format_null_as_default": 1,
     "max_partitions_per_insert_block": 0,
+    # Rows come as one block; to wait for more would copy them.
+    "min_insert_block_size_rows": 0,
+    "min_insert_block_size_bytes": 0,
     "wait_end_of_query": 1,
 }
 
