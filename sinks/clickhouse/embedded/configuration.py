@@ -19,6 +19,8 @@ VALUES_EXPRESSIONS: Final = (
     "input_format_values_deduce_templates_of_expressions",
 )
 """Settings that nobody may name: whether VALUES may hold expressions."""
+# Merges of a table of this many columns take more time than its inserts: rows that come are to wait for none of them.
+_MERGE_NICENESS: Final = 10
 _CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 _NOWHERE: Final = "/nonexistent/"
 
@@ -71,6 +73,7 @@ def write_config(directory: Path, *, memory_bytes: int) -> Path:
         "<clickhouse>\n"
         f"  <max_server_memory_usage>{memory_bytes}</max_server_memory_usage>\n"
         f"  <mark_cache_size>{memory_bytes // 32}</mark_cache_size>\n"
+        f"  <os_threads_nice_value_merge_mutate>{_MERGE_NICENESS}</os_threads_nice_value_merge_mutate>\n"
         f"  <user_scripts_path>{_NOWHERE}</user_scripts_path>\n"
         f"  <users_config>{users.resolve()}</users_config>\n"
         "</clickhouse>\n"
