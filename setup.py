@@ -12,6 +12,7 @@ COMPILED = (
     "schemas/decision_writer.py",
     "schemas/touchpoint_reader.py",
     "schemas/writer.py",
+    "sinks/clickhouse/rows.py",
     "streams/core/actions.py",
     "streams/core/actor.py",
     "streams/core/actors.py",

@@ -109,7 +109,8 @@ class Landing:
         """Rows by topic since the start."""
 
     def run(self, stop: Stop) -> None:
-        """Land until `stop` is set, then what is in hand. Raises Rejected, CannotBury or KafkaException."""
+        """Land until `stop` is set, then what is in hand. Raises Rejected, CannotBury, CannotRead
+        or KafkaException."""
         reading = self._reading = Reading(self._options.reading, self._targets, stop=stop, clock=self._clock)
         try:
             while not stop.is_set():
@@ -123,18 +124,21 @@ class Landing:
     def _is_due(self) -> bool:
         if self._reading.rows >= self._options.chunk_rows:
             return True
+        if self._reading.is_behind:
+            # An insert costs much before its first row: all that is there goes into one.
+            return False
         oldest_s = self._reading.oldest_s
         return oldest_s > 0 and self._clock() - oldest_s >= self._options.chunk_s
 
     def _land(self) -> None:
         """Declare, insert, commit everything that is ready; afterwards nothing is due."""
-        ready = self._reading.ready()
+        began_s, ready = self._clock(), self._reading.ready()
         if ready:
             try:
                 self._land_spans({span: begun or Declared(span.end) for span, begun in ready.items()})
             except (Moved, Stopped):
                 return
-        self._reading.rest()
+        self._reading.rest(began_s)
 
     def _land_spans(self, spans: Mapping[Span, Declared]) -> None:
         self._declare(spans)

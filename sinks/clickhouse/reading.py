@@ -1,6 +1,8 @@
 """Kafka's side of the sink: what was read of each partition and has not landed, and what the group's offsets say.
 
-One consumer, one thread. Knows nothing of ClickHouse, nor what becomes of the records.
+One thread. The consumer is for the group and its offsets alone: it is told to fetch nothing, and records come by
+`fetching`, which asks only when it is told to. So nothing is read ahead while somebody is busy with what was read.
+Knows nothing of ClickHouse, nor what becomes of the records.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from sinks.clickhouse.chunk import Record, Span
 from sinks.clickhouse.declared import Declared
+from sinks.clickhouse.fetching import Fetched, Fetcher, Place
 from sinks.consuming import BACKOFF_S, FENCED, TIMEOUT_S, Configuration, configuration, refusal_of_commit
 
 __all__ = ["Clock", "Moved", "Reading", "ReadingOptions", "Stop", "Stopped"]
@@ -26,7 +29,7 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 
 _POLL_S: Final = 0.05
-_POLL_RECORDS: Final = 10_000
+"""How often brokers are asked while they have nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,39 +78,60 @@ class Reading:
         """Joins the group. Raises KafkaException."""
         self._stop = stop
         self._clock = clock
-        self._held: dict[tuple[str, int], _Held] = {}
+        self._held: dict[Place, _Held] = {}
         self._generation = 0
         self.rows = 0
         """Records held, those of transactions' markers not among them."""
         self.oldest_s = 0.0
-        """When the first of them came, by the clock; 0.0 if nothing is to be landed."""
+        """When the first of them came, by the clock, or earlier; 0.0 if nothing is to be landed."""
+        self.is_behind = False
+        """True if the last answers were not all that there is."""
+        self._unasked_since_s = 0.0
+        """Since when nobody has asked for what there is, by the clock; 0.0 if it was asked for just now."""
         self._consumer = Consumer(_consumer_configuration(options))
         self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked)
+        self._fetcher = Fetcher(lambda: self._consumer.list_topics(timeout=TIMEOUT_S), options.group)
 
     def close(self) -> None:
         """Leaves the group."""
+        self._fetcher.close()
         self._consumer.close()
 
     # Reading
 
     def read(self) -> None:
-        """What has come, or a moment's wait. Raises KafkaException when the consumer is broken for good."""
-        all_held = self._held
-        for message in self._consumer.consume(_POLL_RECORDS, _POLL_S):
-            error = message.error()
-            if error is not None:
-                self._event(message, error)
-                continue
-            held = all_held.get((message.topic(), message.partition()))  # type: ignore[arg-type]
-            offset, value = message.offset(), message.value()
-            if held is None or offset is None or offset < held.end:
-                continue
-            held.end = offset + 1
-            self.rows += 1
-            if value is not None:
-                held.records.append((offset, value))
-        if self.rows:
+        """What has come, or a moment's wait. Raises CannotRead; KafkaException when the consumer is broken for good."""
+        self._serve_group(0.0 if self.is_behind or self._unasked_since_s else _POLL_S)
+        offsets = {place: held.end for place, held in self._held.items()}
+        self.is_behind = False
+        for fetched in self._fetcher.fetch(offsets):
+            self._take(self._held[fetched.place], fetched)
+        self._unasked_since_s = 0.0
+
+    def _take(self, held: _Held, fetched: Fetched) -> None:
+        if fetched.is_out_of_range:
+            self._lost(fetched.place, held)
+        elif fetched.next_offset > held.end:
+            # Not always behind the last record: markers of transactions take offsets.
+            held.records += fetched.records
+            held.end = fetched.next_offset
+            # A broker fills its answer in the order of the question: who had none yet is asked for first next time.
+            self._held[fetched.place] = self._held.pop(fetched.place)
+            self.rows += len(fetched.records)
+            self.is_behind |= held.end < fetched.end
             self._touch()
+        elif held.end == fetched.end:
+            self._ended(fetched.place, held)
+
+    def _serve_group(self, wait_s: float) -> None:
+        message = self._consumer.poll(wait_s)
+        error = message.error() if message is not None else None
+        if error is None or error.code() == KafkaError._PARTITION_EOF:
+            return
+        if error.fatal():
+            raise KafkaException(error)
+        if not error.retriable():
+            log.warning("the group of the sink: %s", error.str())
 
     def ready(self) -> dict[Span, Declared | None]:
         """Ranges that can be landed, with what was declared of those that were begun."""
@@ -131,70 +155,52 @@ class Reading:
         for span in spans:
             held = self._held.get((span.topic, span.partition))
             if held is not None:
-                held.records = [record for record in held.records if record[0] >= span.end]
+                is_all = held.end == span.end
+                held.records = [] if is_all else [each for each in held.records if each[0] >= span.end]
                 held.start, held.declared = span.end, None
 
-    def rest(self) -> None:
-        """All that was ready has been landed; what is left waits as if it came now."""
+    def rest(self, since_s: float) -> None:
+        """All that was ready has been landed, from `since_s` on, by the clock.
+
+        Whatever is left or found next may have come ever since, and counts as having come then.
+        """
         self.rows = sum(len(held.records) for held in self._held.values())
-        self.oldest_s = self._clock() if self.rows else 0.0
+        self.oldest_s = since_s if self.rows else 0.0
+        self._unasked_since_s = since_s
 
     def _touch(self) -> None:
         if not self.oldest_s:
-            self.oldest_s = self._clock()
+            self.oldest_s = self._unasked_since_s or self._clock()
 
-    def _event(self, message: Message, error: KafkaError) -> None:
-        if error.code() == KafkaError._PARTITION_EOF:
-            self._ended(message)
-        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-            self._lost(message)
-        elif error.fatal():
-            raise KafkaException(error)
-        elif not error.retriable():
-            log.warning("reading %s: %s", message.topic(), error.str())
-
-    def _ended(self, message: Message) -> None:
-        held, offset = self._held.get(_place(message)), message.offset()
-        if held is None or offset is None:
-            return
-        # Transaction markers take offsets: the end of a partition may lie behind its last record.
-        if offset > held.end:
-            held.end = offset
-            self._touch()
-        if held.declared is not None and offset < held.declared.end:
-            log.error(
-                "%s/%d: the broker lost offsets %d to %d", *_place(message), offset, held.declared.end - 1
-            )
+    def _ended(self, place: Place, held: _Held) -> None:
+        """There is nothing more by now: what was declared and is not there never comes."""
+        if held.declared is not None and held.end < held.declared.end:
+            log.error("%s/%d: the broker lost offsets %d to %d", *place, held.end, held.declared.end - 1)
             held.declared = None
 
-    def _lost(self, message: Message) -> None:
+    def _lost(self, place: Place, held: _Held) -> None:
         """The broker no longer has what comes next: said loudly, and read on from what it has."""
-        place = topic, partition = _place(message)
-        low, _ = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
-        held = self._held.get(place)
-        if held is None:
-            return
-        log.error(
-            "%s/%d: offsets %d to %d were deleted before they could be landed", *place, held.end, low - 1
-        )
-        held.end, held.declared = max(held.end, low), None
-        # Seeking does not wake a partition that has failed; a new assignment does.
-        self._assign()
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=TIMEOUT_S)
+        if low > held.end:
+            log.error(
+                "%s/%d: offsets %d to %d were deleted before they could be landed", *place, held.end, low - 1
+            )
+            held.end, held.declared = low, None
+        elif high < held.end:
+            log.error("%s/%d: the broker lost offsets %d to %d", *place, high, held.end - 1)
+            # Other records will have these offsets.
+            held.start, held.end, held.declared = min(held.start, high), high, None
+            held.records = [record for record in held.records if record[0] < high]
 
     def wait(self, wait_s: float) -> None:
         """Reads nothing more, but stays in the group. Raises Stopped or Moved."""
         generation, until_s = self._generation, self._clock() + wait_s
-        self._consumer.pause([TopicPartition(*place) for place in self._held])
-        try:
-            while self._clock() < until_s:
-                if self._stop.is_set():
-                    raise Stopped
-                self.read()
-                if self._generation != generation:
-                    raise Moved
-        finally:
-            if self._generation == generation:
-                self._consumer.resume([TopicPartition(*place) for place in self._held])
+        while (left_s := until_s - self._clock()) > 0:
+            if self._stop.is_set():
+                raise Stopped
+            self._serve_group(min(left_s, _POLL_S))
+            if self._generation != generation:
+                raise Moved
 
     # Offsets
 
@@ -232,11 +238,9 @@ class Reading:
             self._held[place] = _Held(start, start, declared)
             if declared is not None:
                 log.info("%s/%d: landing again [%d, %d)", *place, start, declared.end)
-        self._assign()
-
-    def _assign(self) -> None:
-        """Read on from the end of what is held."""
-        self._consumer.assign([TopicPartition(*place, held.end) for place, held in self._held.items()])
+        assigned = [TopicPartition(*place, held.start) for place, held in self._held.items()]
+        consumer.assign(assigned)
+        consumer.pause(assigned)
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._generation += 1
@@ -266,10 +270,6 @@ def _consumer_configuration(options: ReadingOptions) -> Configuration:
         session_timeout_ms=options.session_timeout_ms,
         # Offsets the broker no longer has are data lost, not a place to go on from quietly.
         offset_reset="error",
-        queued_kbytes=65_536,
+        # It fetches nothing but what is on its way when it is told not to.
+        queued_kbytes=1_024,
     )
-
-
-def _place(message: Message) -> tuple[str, int]:
-    topic, partition = message.topic(), message.partition()
-    return topic or "", -1 if partition is None else partition

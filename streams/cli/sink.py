@@ -89,6 +89,7 @@ def _land(ctx: typer.Context, warehouse: Warehouse, stop: threading.Event) -> Ma
 
     from schemas.catalog import Catalog
     from sinks.clickhouse.chunk import ChunkWriter
+    from sinks.clickhouse.fetching import CannotRead
     from sinks.clickhouse.landing import Landing, LandingOptions
     from sinks.clickhouse.reading import ReadingOptions
     from sinks.clickhouse.writer import Writer
@@ -106,6 +107,6 @@ def _land(ctx: typer.Context, warehouse: Warehouse, stop: threading.Event) -> Ma
     landing = Landing(options, Writer(warehouse), chunks=chunks, burials=burials)
     try:
         landing.run(stop)
-    except KafkaException as error:
+    except (CannotRead, KafkaException) as error:
         raise Failure(f"Kafka: {error}", ExitCode.UNAVAILABLE) from error
     return landing.landed
