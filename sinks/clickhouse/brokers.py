@@ -6,20 +6,19 @@ which is half of what a row costs in the sink. Must not know what records are, n
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import ClusterMetadata
 
 from schemas.fetch_protocol import Answer, Fetch
 
-__all__ = ["Asked", "Brokers", "Place"]
+__all__ = ["Brokers", "Led", "Place"]
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +36,14 @@ _LENGTH: Final = struct.Struct(">i")
 _HEAD: Final = struct.Struct(">hhih")
 """API, its version, number of the request, length of the client's name; Kafka's request header 1."""
 _NUMBER_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """Who leads what, by the brokers' numbers."""
+
+    addresses: Mapping[int, tuple[str, int]]
+    leaders: Mapping[Place, int]
 
 
 class _Connection:
@@ -88,11 +95,11 @@ class _Connection:
 class Brokers:
     """Asks whoever leads a partition; connects when it first has to, and looks for leaders again after a failure."""
 
-    def __init__(self, metadata: Callable[[], ClusterMetadata], client_id: str) -> None:
-        """`metadata` says who leads what; it may raise KafkaException."""
-        self._metadata = metadata
+    def __init__(self, led: Callable[[], Led], client_id: str) -> None:
+        """`led` says who leads what by now; it may raise KafkaException."""
+        self._led = led
         self._client_id = client_id
-        self._addresses: dict[int, tuple[str, int]] = {}
+        self._addresses: Mapping[int, tuple[str, int]] = {}
         self._leaders: dict[Place, int] = {}
         self._connections: dict[int, _Connection] = {}
 
@@ -128,47 +135,40 @@ class Brokers:
 
     def _find_leaders(self) -> None:
         try:
-            metadata = self._metadata()
+            found = self._led()
         except KafkaException as error:
             log.warning("no broker says who leads which partition, trying again: %s", error)
             return
-        addresses = {node: (broker.host, broker.port) for node, broker in metadata.brokers.items()}
         for node, address in self._addresses.items():
-            if addresses.get(node) != address:
+            if found.addresses.get(node) != address:
                 self._let_go(node)
-        self._addresses = addresses
-        self._leaders = {
-            (name, partition): found.leader
-            for name, topic in metadata.topics.items()
-            for partition, found in topic.partitions.items()
-            # Who has no leader by now may have one the next time.
-            if found.leader in addresses
-        }
+        self._addresses = found.addresses
+        # Who has no leader by now may have one the next time.
+        self._leaders = {place: node for place, node in found.leaders.items() if node in found.addresses}
 
     def _send(self, node: int, asked: Asked) -> bool:
         request = Fetch(asked, wait_ms=0, most=_MOST_BYTES, each=_EACH_BYTES)
-        with self._told(node):
+        try:
             if node not in self._connections:
                 self._connections[node] = _Connection(*self._addresses[node], self._client_id)
             self._connections[node].send(request)
-            return True
-        return False
+        except OSError as error:
+            self._broke(node, error)
+            return False
+        return True
 
     def _receive(self, node: int) -> Answers:
-        with self._told(node):
-            return self._connections[node].receive()
-        return []
-
-    @contextlib.contextmanager
-    def _told(self, node: int) -> Iterator[None]:
-        """Without a connection that broke within."""
         try:
-            yield
+            return self._connections[node].receive()
         except OSError as error:
-            host, port = self._addresses[node]
-            log.warning("the broker at %s:%d cannot be read from, trying again: %s", host, port, error)
-            self._let_go(node)
-            self.look_again()
+            self._broke(node, error)
+            return []
+
+    def _broke(self, node: int, error: OSError) -> None:
+        host, port = self._addresses[node]
+        log.warning("the broker at %s:%d cannot be read from, trying again: %s", host, port, error)
+        self._let_go(node)
+        self.look_again()
 
     def _let_go(self, node: int) -> None:
         connection = self._connections.pop(node, None)

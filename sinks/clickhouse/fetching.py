@@ -16,10 +16,9 @@ from typing import Any, Final
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, for_code
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
-from confluent_kafka.admin import ClusterMetadata
 
 from schemas.committed import CommittedBatches
-from sinks.clickhouse.brokers import Brokers, Place
+from sinks.clickhouse.brokers import Brokers, Led, Place
 from sinks.clickhouse.rows import Record, take_records
 
 __all__ = ["CannotRead", "Fetched", "Fetcher", "Place", "opened"]
@@ -59,9 +58,9 @@ class Fetched:
 class Fetcher:
     """Asks brokers for records. Whatever breaks is tried again with the next question."""
 
-    def __init__(self, metadata: Callable[[], ClusterMetadata], client_id: str) -> None:
-        """`metadata` says who leads which partition."""
-        self._brokers = Brokers(metadata, client_id)
+    def __init__(self, led: Callable[[], Led], client_id: str) -> None:
+        """`led` says who leads which partition by now; it may raise KafkaException."""
+        self._brokers = Brokers(led, client_id)
         self._refused: set[tuple[Place, str]] = set()
 
     def fetch(self, offsets: Mapping[Place, int]) -> list[Fetched]:

@@ -15,9 +15,10 @@ from typing import Final, Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from sinks.clickhouse.brokers import Led, Place
 from sinks.clickhouse.chunk import Record, Span
 from sinks.clickhouse.declared import Declared
-from sinks.clickhouse.fetching import Fetched, Fetcher, Place
+from sinks.clickhouse.fetching import Fetched, Fetcher
 from sinks.consuming import BACKOFF_S, FENCED, TIMEOUT_S, Configuration, configuration, refusal_of_commit
 
 __all__ = ["Clock", "Moved", "Reading", "ReadingOptions", "Stop", "Stopped"]
@@ -90,7 +91,7 @@ class Reading:
         """Since when nobody has asked for what there is, by the clock; 0.0 if it was asked for just now."""
         self._consumer = Consumer(_consumer_configuration(options))
         self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked)
-        self._fetcher = Fetcher(lambda: self._consumer.list_topics(timeout=TIMEOUT_S), options.group)
+        self._fetcher = Fetcher(lambda: _led(self._consumer), options.group)
 
     def close(self) -> None:
         """Leaves the group."""
@@ -245,6 +246,17 @@ class Reading:
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._generation += 1
         self._held.clear()
+
+
+def _led(consumer: Consumer) -> Led:
+    found = consumer.list_topics(timeout=TIMEOUT_S)
+    addresses = {node: (str(broker.host), int(broker.port)) for node, broker in found.brokers.items()}
+    leaders = {
+        (name, number): partition.leader
+        for name, topic in found.topics.items()
+        for number, partition in topic.partitions.items()
+    }
+    return Led(addresses, leaders)
 
 
 def _beginning(consumer: Consumer, of: TopicPartition) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 from aiokafka.protocol.fetch import FetchResponse_v11
 
-from sinks.clickhouse.brokers import Brokers, Place
+from sinks.clickhouse.brokers import Brokers, Led, Place
 
 TOPIC = "sessions"
 
@@ -66,36 +66,15 @@ class Broker:
         self._thread.join(10)
 
 
-@dataclass(frozen=True)
-class Led:
-    """A partition as metadata tell of it."""
-
-    leader: int
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A topic as metadata tell of it."""
-
-    partitions: dict[int, Led]
-
-
-@dataclass(frozen=True)
-class Metadata:
+def led_by(brokers: dict[int, Broker], leaders: dict[int, int]) -> Led:
     """Brokers by number, and the number of the leader by partition."""
-
-    brokers: dict[int, Broker]
-    leaders: dict[int, int]
-
-    @property
-    def topics(self) -> dict[str, Topic]:
-        """Of one topic."""
-        return {TOPIC: Topic({partition: Led(node) for partition, node in self.leaders.items()})}
+    addresses = {node: (broker.host, broker.port) for node, broker in brokers.items()}
+    return Led(addresses, {(TOPIC, partition): node for partition, node in leaders.items()})
 
 
 def response(*partitions: int) -> bytes:
     """Each has ten records' worth of offsets, and one byte for its records."""
-    told = [(partition, 0, 10, 10, 0, [], -1, b"r") for partition in partitions]
+    told: list[tuple[object, ...]] = [(partition, 0, 10, 10, 0, [], -1, b"r") for partition in partitions]
     return bytes(FetchResponse_v11(0, 0, 0, [(TOPIC, told)]).encode())
 
 
@@ -124,8 +103,7 @@ def opened() -> Iterator[Opened]:
 def test_each_is_asked_for_what_it_leads(opened: Opened) -> None:
     """And for nothing else, over one connection."""
     one, other = opened(lambda _: response(0, 2)), opened(lambda _: response(1))
-    metadata = Metadata({1: one, 2: other}, {0: 1, 1: 2, 2: 1})
-    brokers = Brokers(lambda: metadata, "test")  # type: ignore[arg-type,return-value]
+    brokers = Brokers(lambda: led_by({1: one, 2: other}, {0: 1, 1: 2, 2: 1}), "test")
     offsets = {(TOPIC, 0): 5, (TOPIC, 1): 6, (TOPIC, 2): 7}
     assert [partitions_of(brokers, offsets) for _ in range(2)] == [[0, 1, 2]] * 2
     brokers.close()
@@ -138,18 +116,18 @@ def test_a_connection_that_breaks_is_made_anew(opened: Opened, caplog: pytest.Lo
     Seen to fail, with nothing ever answered again, when the connection that broke was kept.
     """
     broker = opened(lambda nth: response(0) if nth != 2 else None)
-    found: list[int] = []
+    looked: list[Led] = []
 
-    def metadata() -> Metadata:
-        found.append(1)
-        return Metadata({1: broker}, {0: 1})
+    def led() -> Led:
+        looked.append(led_by({1: broker}, {0: 1}))
+        return looked[-1]
 
-    brokers = Brokers(metadata, "test")  # type: ignore[arg-type]
+    brokers = Brokers(led, "test")
     with caplog.at_level(logging.WARNING):
         answers = [partitions_of(brokers, {(TOPIC, 0): 5}) for _ in range(3)]
     brokers.close()
     assert answers == [[0], [], [0]]
-    assert len(found) == 2
+    assert len(looked) == 2
     assert [record.getMessage().split(", ")[0] for record in caplog.records] == [
         f"the broker at 127.0.0.1:{broker.port} cannot be read from"
     ]
@@ -159,7 +137,6 @@ def test_who_is_not_there_holds_up_nobody_else(opened: Opened) -> None:
     """One broker refuses connections, another leads nothing that is known of: the third is asked all the same."""
     here, gone = opened(lambda _: response(0)), opened(lambda _: None)
     gone.close()
-    metadata = Metadata({1: here, 2: gone}, {0: 1, 1: 2, 2: -1})
-    brokers = Brokers(lambda: metadata, "test")  # type: ignore[arg-type,return-value]
+    brokers = Brokers(lambda: led_by({1: here, 2: gone}, {0: 1, 1: 2, 2: -1}), "test")
     assert partitions_of(brokers, {(TOPIC, n): 0 for n in range(4)}) == [0]
     brokers.close()
