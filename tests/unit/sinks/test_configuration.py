@@ -11,6 +11,8 @@ import pytest
 from sinks.clickhouse.embedded import configuration
 from sinks.clickhouse.embedded.configuration import MEMORY_BYTES_MIN, default_memory_bytes, write_config
 
+_DEPLOYED = Path(__file__).parents[3] / "deploy/clickhouse"
+
 
 @pytest.fixture
 def users(tmp_path: Path) -> ElementTree.Element:
@@ -38,6 +40,14 @@ def test_no_source_is_granted(users: ElementTree.Element) -> None:
     ):
         assert word not in grants
     assert users.findtext("profiles/default/async_insert") == "0"
+
+
+def test_merges_come_behind_what_people_wait_for(tmp_path: Path) -> None:
+    """A server's merges yield as the embedded one's do, by the setting of the same name."""
+    name = "os_threads_nice_value_merge_mutate"
+    embedded = ElementTree.parse(write_config(tmp_path, memory_bytes=1_000_000)).getroot()
+    server = ElementTree.parse(_DEPLOYED / "config.d/throughline.xml").getroot()
+    assert int(embedded.findtext(name) or 0) == int(server.findtext(name) or 0) > 0
 
 
 def test_a_statement_has_less_than_all_and_cannot_take_more(users: ElementTree.Element) -> None:
