@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # The hot path is compiled where there is a C compiler: the same files, several times faster. `make COMPILE=no …` does without.
 COMPILE := yes
 COMPILED := $(VENV)/.compiled-$(COMPILE)
-HOT := setup.py $(wildcard schemas/*.py streams/core/*.py streams/runtime/*.py)
+HOT := setup.py $(wildcard schemas/*.py streams/core/*.py streams/runtime/*.py sinks/clickhouse/rows.py)
 # Many tests wait for what they started (broker, workers, warehouse): three processes keep two cores busy.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup
 
@@ -32,15 +32,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 $(COMPILED): $(INSTALLED) $(HOT)
-	@rm -f $(VENV)/.compiled-* schemas/*.so streams/*/*.so
+	@rm -f $(VENV)/.compiled-* schemas/*.so streams/*/*.so sinks/*/*.so
 	@if [ $(COMPILE) = no ]; then echo "Not compiled, as asked: everything runs interpreted"; \
 	elif ! command -v $(firstword $(CC)) >/dev/null; then echo "No C compiler ($(CC)): everything runs interpreted, several times slower"; \
 	else echo "Compiling the hot path (about a minute)"; \
 	  $(BIN)/python setup.py -q build_ext --inplace >$(VENV)/compile.log 2>&1 || { \
-	    rm -f schemas/*.so streams/*/*.so; tail -n 3 $(VENV)/compile.log; \
+	    rm -f schemas/*.so streams/*/*.so sinks/*/*.so; tail -n 3 $(VENV)/compile.log; \
 	    echo "Not compiled (see $(VENV)/compile.log; are Python's headers there?): everything runs interpreted, several times slower"; \
 	    test -z "$$CI"; }; \
-	  touch -c schemas/*.so streams/*/*.so; fi
+	  touch -c schemas/*.so streams/*/*.so sinks/*/*.so; fi
 	@touch $@
 
 fmt: $(INSTALLED)

@@ -36,7 +36,11 @@ def require(kind: str, reason: str) -> NoReturn:
 def stale_extensions(root: Path) -> list[str]:
     """Compiled modules that are older than their source: what would run is not what is read."""
     found = []
-    for extension in (*root.glob("schemas/*.so"), *root.glob("streams/*/*.so")):
+    for extension in (
+        *root.glob("schemas/*.so"),
+        *root.glob("streams/*/*.so"),
+        *root.glob("sinks/*/*.so"),
+    ):
         source = extension.with_name(extension.name.partition(".")[0] + ".py")
         if source.stem.endswith("__mypyc"):
             continue  # what all of them share
