@@ -7,7 +7,7 @@ where settings come from.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -23,16 +23,22 @@ MOMENTS: Final[Mapping[str, str]] = {
     "deliveries": "toDateTime(attempted_at)",
 }
 """Table to the moment from which its rows are kept for so many days, as SQL."""
+FOLLOWING: Final[Mapping[str, str]] = {"order_records": "touchpoints"}
+"""Table to the one that it is filled from, whose time and moment are its own."""
 FOR_EVER: Final = 0
 _KEPT: Final = re.compile(r"\bTTL\b.*toIntervalDay\((\d+)\)", re.S)
 
 
 def kept_days(client: Client, database: str) -> dict[str, int]:
-    """Table to days, FOR_EVER where it has no limit; of the tables that are there."""
+    """Table to days, FOR_EVER where it has no limit; of the tables of MOMENTS that are there."""
+    return _days_of(client, database, list(MOMENTS))
+
+
+def _days_of(client: Client, database: str, tables: Sequence[str]) -> dict[str, int]:
     asked = """
         SELECT name, engine_full FROM system.tables
         WHERE database = {database:String} AND name IN {names:Array(String)}"""
-    found = client.query(asked, parameters={"database": database, "names": list(MOMENTS)}).result_rows
+    found = client.query(asked, parameters={"database": database, "names": list(tables)}).result_rows
     return {
         name: int(match.group(1)) if (match := _KEPT.search(engine)) else FOR_EVER for name, engine in found
     }
@@ -40,14 +46,15 @@ def kept_days(client: Client, database: str) -> dict[str, int]:
 
 def keep(client: Client, database: str, days: Mapping[str, int]) -> None:
     """Make it so. What a shorter time leaves out is deleted with the next merges, for good; the rest stays."""
-    known = kept_days(client, database)
-    for table, most in days.items():
+    known = _days_of(client, database, [*MOMENTS, *FOLLOWING])
+    for table, source in ((each, FOLLOWING.get(each, each)) for each in known):
+        most = days.get(source, known[table])
         if known[table] == most:
             continue
         if most == FOR_EVER:
             client.command(f"ALTER TABLE {table} REMOVE TTL")
         else:
-            client.command(f"ALTER TABLE {table} MODIFY TTL {MOMENTS[table]} + toIntervalDay({most})")
+            client.command(f"ALTER TABLE {table} MODIFY TTL {MOMENTS[source]} + toIntervalDay({most})")
 
 
-__all__ = ["FOR_EVER", "MOMENTS", "keep", "kept_days"]
+__all__ = ["FOLLOWING", "FOR_EVER", "MOMENTS", "keep", "kept_days"]

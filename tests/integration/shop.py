@@ -19,7 +19,15 @@ from tests.unit.sinks.samples import framed
 
 Rows = list[tuple[Any, ...]]
 
-TABLES: Final = ("touchpoints", "sessions", "carts", "actions", "identities", "customer_values")
+TABLES: Final = (
+    "touchpoints",
+    "order_records",
+    "sessions",
+    "carts",
+    "actions",
+    "identities",
+    "customer_values",
+)
 
 
 def at_ms(moment: str, *, days: float = 0) -> int:

@@ -89,7 +89,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWarehou
 def world(opened: EmbeddedWarehouse) -> Iterator[World]:
     world = World(Warehouse(opened.url, opened.user, opened.password))
     yield world
-    for table in ("touchpoints", "sessions", "carts", "actions", "identities", "deliveries"):
+    for table in ("touchpoints", "order_records", "sessions", "carts", "actions", "identities", "deliveries"):
         world.client.command(f"TRUNCATE TABLE {table}")
     world.client.close()
 

@@ -11,11 +11,11 @@ FROM
     (
         SELECT message_hash
         FROM touchpoints
-        WHERE message_hash IN (SELECT message_hash FROM touchpoints WHERE event IN ('Order Completed', 'Order Refunded') OR is_return OR order_id != '')
+        WHERE message_hash IN (SELECT message_hash FROM touchpoints WHERE is_about_order)
         GROUP BY message_hash
         HAVING count() > 1
     )
-    GROUP BY if(owner.profile_id != '', owner.profile_id, copy.profile_id), copy.message_id
+    GROUP BY if(owner.profile_hash != 0, owner.profile_hash, copy.profile_hash), copy.message_key
     HAVING count() > 1
 )
 ARRAY JOIN range(2, length(copies) + 1) AS position

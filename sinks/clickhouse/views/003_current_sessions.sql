@@ -19,10 +19,7 @@ SELECT
     record.events AS events,
     record.first_campaign AS first_campaign,
     record.last_campaign AS last_campaign
-FROM
-(
-    SELECT * FROM sessions ORDER BY session_id DESC, revision DESC LIMIT 1 BY session_id
-) AS record
+FROM sessions AS record
 LEFT ANY JOIN moved_owners AS moved ON moved.owner_hash = sipHash64(record.profile_id)
-WHERE NOT record.is_retracted
+WHERE record.place IN (SELECT argMax(place, revision) FROM sessions GROUP BY session_hash) AND NOT record.is_retracted
 COMMENT 'Sessions as they stand: highest revision, nothing retracted, today\'s profile_id.';

@@ -12,10 +12,7 @@ SELECT
     record.value_micros AS value_micros,
     record.currency AS currency,
     record.settled_by AS settled_by
-FROM
-(
-    SELECT * FROM carts ORDER BY episode_id DESC, revision DESC LIMIT 1 BY episode_id
-) AS record
+FROM carts AS record
 LEFT ANY JOIN moved_owners AS moved ON moved.owner_hash = sipHash64(record.profile_id)
-WHERE record.status != 'retracted'
+WHERE record.place IN (SELECT argMax(place, revision) FROM carts GROUP BY episode_hash) AND record.status != 'retracted'
 COMMENT 'Carts as they stand: highest revision, nothing retracted, today\'s profile_id.';

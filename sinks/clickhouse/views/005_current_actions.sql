@@ -23,9 +23,7 @@ SELECT
     record.historical AS historical,
     record.variant AS variant,
     record.recovered_micros AS recovered_micros
-FROM
-(
-    SELECT * FROM actions ORDER BY action_id DESC, revision DESC LIMIT 1 BY action_id
-) AS record
+FROM actions AS record
 LEFT ANY JOIN moved_owners AS moved ON moved.owner_hash = sipHash64(record.profile_id)
+WHERE record.place IN (SELECT argMax(place, revision) FROM actions GROUP BY action_hash)
 COMMENT 'Actions as they stand: due, cancelled or recovered, with today\'s profile_id.';

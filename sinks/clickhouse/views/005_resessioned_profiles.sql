@@ -2,12 +2,12 @@
 -- first touchpoint) or the person changed. Whose touchpoints have been written with none, though in time, or with one that
 -- has no record here, are among them too.
 CREATE OR REPLACE VIEW resessioned_profiles AS
-SELECT sipHash64(belongs.profile_id) AS profile_hash FROM moved_owners AS belongs
+SELECT belongs.profile_hash AS profile_hash FROM moved_owners AS belongs
 UNION DISTINCT
-SELECT sipHash64(if(owner.profile_id != '', owner.profile_id, touchpoint.profile_id)) AS profile_hash
+SELECT if(owner.profile_hash != 0, owner.profile_hash, touchpoint.profile_hash) AS profile_hash
 FROM
 (
-    SELECT profile_id, owner_hash
+    SELECT profile_hash, owner_hash
     FROM touchpoints
     WHERE NOT is_late
         AND (
