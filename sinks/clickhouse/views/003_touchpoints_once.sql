@@ -6,4 +6,4 @@ SELECT
 FROM touchpoints AS touchpoint
 LEFT ANY JOIN moved_owners AS owner ON owner.owner_hash = touchpoint.owner_hash
 WHERE touchpoint.place NOT IN (SELECT place FROM repeated_touchpoints)
-COMMENT 'Each touchpoint of a person once, with today\'s profile_id; session_id as it was when it was stitched.';
+COMMENT 'Each touchpoint of a person once, with today\'s profile_id; session_id as it was when it was stitched. Of a period, touchpoints_between(since, until) has the same sooner.';
