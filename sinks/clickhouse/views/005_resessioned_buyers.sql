@@ -1,22 +1,20 @@
--- As resessioned_profiles, as far as order_touchpoints go.
+-- As resessioned_profiles, as far as touchpoints about orders go.
 CREATE OR REPLACE VIEW resessioned_buyers AS
-SELECT sipHash64(belongs.profile_id) AS profile_hash FROM moved_owners AS belongs
+SELECT belongs.profile_hash AS profile_hash FROM moved_owners AS belongs
 UNION DISTINCT
-SELECT sipHash64(if(owner.profile_id != '', owner.profile_id, touchpoint.profile_id)) AS profile_hash
+SELECT if(owner.profile_hash != 0, owner.profile_hash, record.profile_hash) AS profile_hash
 FROM
 (
-    SELECT profile_id, owner_hash
-    FROM touchpoints
+    SELECT profile_hash, owner_hash
+    FROM order_records
     WHERE NOT is_late
-        AND (event IN ('Order Completed', 'Order Refunded') OR is_return OR order_id != '')
         AND (
             session_hash NOT IN
             (
-                SELECT session_hash FROM sessions
-                WHERE session_hash IN (SELECT session_hash FROM touchpoints WHERE event IN ('Order Completed', 'Order Refunded') OR is_return OR order_id != '')
+                SELECT session_hash FROM sessions WHERE session_hash IN (SELECT session_hash FROM order_records)
             )
             OR session_hash IN (SELECT session_hash FROM sessions WHERE is_retracted)
         )
-) AS touchpoint
-LEFT ANY JOIN moved_owners AS owner ON owner.owner_hash = touchpoint.owner_hash
+) AS record
+LEFT ANY JOIN moved_owners AS owner ON owner.owner_hash = record.owner_hash
 COMMENT 'Hashes of those of today\'s profiles whose touchpoints about orders may have another session than the one they were written with.';

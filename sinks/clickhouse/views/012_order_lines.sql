@@ -15,6 +15,6 @@ SELECT
     item.price_micros AS price_micros,
     item.quantity * item.price_micros AS amount_micros,
     currency
-FROM orders
+FROM placed_orders AS orders
 ARRAY JOIN items AS item, arrayEnumerate(items) AS line_number
 COMMENT 'Products of orders, a row each as it was told; amount is quantity times price, before refunds and whatever else the order charged or discounted.';

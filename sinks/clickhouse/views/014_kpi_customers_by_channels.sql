@@ -13,14 +13,14 @@ SELECT
 FROM
 (
     SELECT
-        profile_id,
+        profile_hash,
         orders.currency AS currency,
         arraySort(groupUniqArray(channel)) AS channels,
         count() AS orders,
         sum(ifNull(orders.net_revenue_micros, 0)) AS net_revenue_micros
-    FROM orders
+    FROM placed_orders AS orders
     WHERE NOT is_cancelled
-    GROUP BY profile_id, currency
+    GROUP BY profile_hash, currency
 ) AS bought
 GROUP BY customer_group, channels, currency
 COMMENT 'Customers by the channels they have bought through, a row for each set of channels and currency: omnichannel if there are two or more. Who buys more has more chances to be omnichannel, so the difference between the groups is no effect of the channels.';

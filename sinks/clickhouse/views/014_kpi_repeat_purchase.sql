@@ -1,6 +1,6 @@
 -- Who bought first only a short time ago cannot have come back after 90 days: such people are not counted against it.
 CREATE OR REPLACE VIEW kpi_repeat_purchase AS
-WITH (SELECT max(event_at) FROM touchpoints_once) AS known_until
+WITH (SELECT max(event_at) FROM touchpoints) AS known_until
 SELECT
     toStartOfMonth(first_at) AS month,
     count() AS customers,
@@ -16,13 +16,13 @@ SELECT
 FROM
 (
     SELECT
-        profile_id,
+        profile_hash,
         minIf(ordered_at, order_number = 1) AS first_at,
         minOrNullIf(ordered_at, order_number = 2) AS second_at,
         dateDiff('millisecond', first_at, second_at) / 86400000 AS days_to_second
-    FROM orders
+    FROM placed_orders AS orders
     WHERE NOT is_cancelled
-    GROUP BY profile_id
+    GROUP BY profile_hash
 )
 GROUP BY month
 COMMENT 'Second purchases by month (UTC) of the first order, cancelled orders left out. Repeat rate within 30 or 90 days: of the customers whose first order is at least that long before the last touchpoint that is known, those who ordered again by then. Days to the second order: of those who have one.';

@@ -22,9 +22,9 @@ sold AS
         used.channel_group AS channel_group,
         orders.currency AS currency,
         count() AS orders,
-        uniqExact(orders.profile_id) AS customers,
+        uniqExact(orders.profile_hash) AS customers,
         sum(ifNull(orders.net_revenue_micros, 0)) AS net_revenue_micros
-    FROM orders
+    FROM placed_orders AS orders
     INNER JOIN used ON used.profile_id = orders.profile_id
     WHERE NOT orders.is_cancelled
     GROUP BY used.channel_group, orders.currency

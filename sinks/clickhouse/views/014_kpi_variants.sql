@@ -17,9 +17,9 @@ sold AS
         placed.variant AS variant,
         orders.currency AS currency,
         count() AS orders,
-        uniqExact(orders.profile_id) AS customers,
+        uniqExact(orders.profile_hash) AS customers,
         sum(ifNull(orders.net_revenue_micros, 0)) AS net_revenue_micros
-    FROM orders
+    FROM placed_orders AS orders
     INNER JOIN placed ON placed.profile_id = orders.profile_id
     WHERE NOT orders.is_cancelled AND orders.ordered_at > placed.since
         AND orders.ordered_at <= addDays(placed.since, {days:UInt32})

@@ -13,7 +13,7 @@ SELECT
 FROM
 (
     SELECT *, if(sold_in = 'store', 'online', 'store') AS researched_in
-    FROM orders
+    FROM placed_orders AS orders
     WHERE NOT is_cancelled AND sold_in IN ('store', 'online')
 ) AS sale
 ASOF LEFT JOIN

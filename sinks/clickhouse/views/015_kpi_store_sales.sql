@@ -11,7 +11,7 @@ SELECT
     ) AS contact_revenue_micros
 FROM
 (
-    SELECT * FROM orders WHERE NOT is_cancelled AND sold_in = 'store'
+    SELECT * FROM placed_orders AS orders WHERE NOT is_cancelled AND sold_in = 'store'
 ) AS sale
 ASOF LEFT JOIN
 (

@@ -20,7 +20,7 @@ FROM
             max(ordered_at) AS last_order_at,
             count() AS frequency,
             sum(ifNull(net_revenue_micros, 0)) AS monetary_micros
-        FROM orders
+        FROM placed_orders AS orders
         WHERE NOT is_cancelled AND toDate(ordered_at) <= {until:Date}
         GROUP BY profile_id, currency
     )

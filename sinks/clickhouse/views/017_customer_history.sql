@@ -9,7 +9,7 @@ SELECT
 FROM
 (
     SELECT profile_id, currency, toDate(ordered_at) AS day, sum(ifNull(net_revenue_micros, 0)) AS spent_micros
-    FROM orders
+    FROM placed_orders AS orders
     WHERE NOT is_cancelled AND toDate(ordered_at) <= {until:Date}
     GROUP BY profile_id, currency, day
 )

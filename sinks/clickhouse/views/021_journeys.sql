@@ -15,7 +15,7 @@ WITH
         SELECT
             profile_id,
             arraySort(groupArray((ordered_at, message_id, order_id, revenue_micros, ifNull(currency, '')))) AS ends
-        FROM orders
+        FROM placed_orders AS orders
         WHERE NOT is_cancelled
         GROUP BY profile_id
     ),
