@@ -33,8 +33,9 @@ _TIMEOUT_S: Final = 300.0
 _SETTINGS: Final = {"max_execution_time": 20}
 
 _WHOLE: Final = (
-    "current_sessions", "current_carts", "current_actions", "current_deliveries", "profiles", "refunds", "orders",
-    "order_lines", "loyalty", "messages", "surveys", "tickets", "kpi_carts", "kpi_conversion",
+    "current_sessions", "current_carts", "current_actions", "current_deliveries", "profiles", "refunds",
+    "placed_orders", "orders", "order_lines", "loyalty", "messages", "surveys", "tickets", "kpi_carts",
+    "kpi_conversion",
     "kpi_customers_by_channels", "kpi_orders", "kpi_repeat_purchase", "kpi_surveys", "kpi_tickets",
     "kpi_users_by_channels", "kpi_variants(days = 30)", "kpi_pickup", "kpi_ropo(days = 30)",
     "kpi_store_sales(days = 30)", "churn(until = '2025-12-31', days = 180)", "cohorts", "funnel_people(days = 30)",
@@ -47,6 +48,10 @@ QUESTIONS: Final = {
     "current_identities": "SELECT count(), uniqExact(profile_id) FROM current_identities",
     "former_profiles": "SELECT * FROM former_profiles",
     "touchpoints_once": "SELECT channel, event, count() FROM touchpoints_once GROUP BY ALL",
+    "touchpoints_between": (
+        "SELECT channel, event, count() FROM touchpoints_between(since = '2025-06-01', until = '2025-06-07') "
+        "GROUP BY ALL"
+    ),
     "touchpoints_once by person": "SELECT uniqExact(profile_id) FROM touchpoints_once",
     "current_touchpoints": "SELECT channel, countIf(session_id IS NULL) FROM current_touchpoints GROUP BY channel",
     "current_touchpoints of a day": (
@@ -55,7 +60,12 @@ QUESTIONS: Final = {
     ),
     **{each.partition("(")[0]: f"SELECT * FROM {each}" for each in _WHOLE},
 }
-"""What is asked, by view."""
+"""What is asked, by view.
+
+Seen over 10 million touchpoints, on two cores that others shared: kpi_pickup 1.7 s, cohorts 1.8, order_lines 1.9,
+churn 1.9, kpi_repeat_purchase 1.9, touchpoints_between of a week 2.3, rfm 2.6, kpi_orders 2.7, current_sessions 3.7,
+placed_orders whole 6.5. Whatever counts all touchpoints by person or session takes far longer there.
+"""
 
 
 def section(touchpoints: int, directory: Path | None, views: Sequence[str]) -> Section:
