@@ -11,7 +11,7 @@ from sinks.clickhouse.migrating import migrate, migrations, statements_of
 from sinks.clickhouse.writer import Warehouse
 from tests.integration.shop import Shop, at_ms
 
-NUMBER = 14
+NUMBER = 15
 TOLD = "SELECT message_id FROM order_records ORDER BY message_id, place"
 
 
