@@ -166,8 +166,11 @@ def test_bodies_go_through_and_are_not_held(opened: EmbeddedWarehouse) -> None:
     line = b"y" * 999 + b"\n"
     rows = 400_000
     body = (line * 1000 for _ in range(rows // 1000))
-    # The engine gathers a block of rows before it passes them on: here of 1 MB.
-    small: dict[str, Any] = {"max_insert_block_size": 1_000, "input_format_parallel_parsing": 0}
+    # The engine gathers a block of rows before it passes them on: here of 1 MB, and no larger one of several.
+    small: dict[str, Any] = {
+        "max_insert_block_size": 1_000, "min_insert_block_size_rows": 0, "min_insert_block_size_bytes": 0,
+        "input_format_parallel_parsing": 0,
+    }  # fmt: skip
     told = ask(opened, "INSERT INTO passing FORMAT CSV", body, **small)
     assert told.status == 200
     assert json.loads(told.headers["X-ClickHouse-Summary"])["written_rows"] == str(rows)

@@ -253,12 +253,14 @@ def test_what_landed_before_the_landing_table_took_text_lands_no_second_time(
     with monkeypatch.context() as before:
         older = [migration for migration in migrations() if migration.number < 14]
         before.setattr("sinks.clickhouse.migrating.migrations", lambda: older)
+        # Today's views read what later migrations bring.
+        before.setattr("sinks.clickhouse.migrating.views", list)
         migrate(place)
     with connect(place) as client:
         Writer(place).insert("touchpoints_landing", landed)
         rows = client.query(asked).result_rows
         assert len(rows) == 2
-        assert migrate(place) == ["landing_text"]
+        assert migrate(place)[0] == "landing_text"
         Writer(place).insert("touchpoints_landing", landed)
         assert client.query(asked).result_rows == rows
         # That forgets tokens as well.
