@@ -156,7 +156,7 @@ def test_names_in_parameters_reach_no_file(opened: EmbeddedWarehouse) -> None:
 
 
 def test_bodies_go_through_and_are_not_held(opened: EmbeddedWarehouse) -> None:
-    """Rows of 400 MB in one insert: all arrive, and the process never held half of them.
+    """Rows of 200 MB in one insert: all arrive, and the process never held half of them.
 
     Seen to fail with the body read whole: three times its size.
     """
@@ -164,7 +164,7 @@ def test_bodies_go_through_and_are_not_held(opened: EmbeddedWarehouse) -> None:
     assert ask(opened, "INSERT INTO passing FORMAT CSV", b"x\n").status == 200
     before = peak_bytes(opened)
     line = b"y" * 999 + b"\n"
-    rows = 400_000
+    rows = 200_000
     body = (line * 1000 for _ in range(rows // 1000))
     # The engine gathers a block of rows before it passes them on: here of 1 MB, and no larger one of several.
     small: dict[str, Any] = {
