@@ -103,7 +103,8 @@ def _open(tp: TopicPartition, fetched: Any, *, position: int) -> Iterator[Chunk]
                 chunk = Chunk(header=(first.key, first.value or b""), next_offset=chunk.next_offset)
                 first = next(records, None)
             if first is not None and first.key == PART_KEY:
-                if chunk.header is None:
+                # Its own header goes with it; what was read before it is a chunk of its own.
+                if chunk.records or chunk.header is None:
                     yield chunk
                     chunk = Chunk()
                 chunk.part = int.from_bytes(first.value, "big")
