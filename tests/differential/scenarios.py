@@ -233,8 +233,9 @@ def _another(type_: str, value: str, *, mark: str) -> str:
     if usable_value(type_, value, DEFAULT) is None:
         return value
     start = len(value) - len(value.lstrip())
-    # A phone number has to be one.
-    start += len("+49") if type_ == "phone" else 0
+    if type_ == "phone" and "5" in value:
+        # Behind what a number begins with, which may be written in many ways: it stays one, and the same one.
+        start = value.index("5")
     return value[:start] + mark + value[start:]
 
 

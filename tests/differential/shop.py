@@ -25,7 +25,18 @@ from tests.integration.line import Query
 from tests.oracle.compare import Landed, answer, differences, read_landed
 from tests.oracle.rules import HOUR_MS
 
-__all__ = ["NAMES", "PEOPLE", "TICKS_MS", "Played", "all_at_once", "assert_right", "played", "played_on"]
+__all__ = [
+    "NAMES",
+    "PEOPLE",
+    "TICKS_MS",
+    "WORLDS",
+    "Played",
+    "all_at_once",
+    "assert_right",
+    "first_world",
+    "played",
+    "played_on",
+]
 
 PEOPLE = 60
 WORLDS = 120
@@ -59,6 +70,11 @@ class Played:
         return found
 
 
+def first_world(seed: int) -> int:
+    """Where the small worlds of a run begin."""
+    return 1_000 * (seed % 1_000_000)
+
+
 def all_at_once(seed: int, *, is_real: bool = False) -> Stream:
     """Every scenario, in the same hours."""
     return Stream(
@@ -70,7 +86,7 @@ def all_at_once(seed: int, *, is_real: bool = False) -> Stream:
             merges_around_a_purchase()[0],
             late_tills()[0],
             wrong_clocks(is_real=is_real)[0],
-            small_worlds(1_000 * (seed % 1_000_000), WORLDS),
+            small_worlds(first_world(seed), WORLDS),
         ),
         ticks_ms=TICKS_MS,
         pauses_ms=PAUSES_MS,

@@ -101,13 +101,20 @@ def has_failed(
 
 
 def expected_as_of(
-    touchpoints: Iterable[Touchpoint], clock_ms: int, rules: Rules = DEFAULT, acts: Iterable[Act] = ()
+    touchpoints: Iterable[Touchpoint],
+    clock_ms: int,
+    rules: Rules = DEFAULT,
+    acts: Iterable[Act] = (),
+    *,
+    read_until_ms: int | None = None,
 ) -> tuple[Action, ...]:
     """Actions that may be decided at `clock_ms`: due by then, judged by the touchpoints that had arrived by then alone.
 
-    And by these acts. Of failed payments, which do not wait for the clock, see `has_failed`.
+    And by these acts. With `read_until_ms` what arrived until that later moment is known as well. Of failed payments,
+    which do not wait for the clock, see `has_failed`.
     """
-    known = [t for t in touchpoints if arrived_ms(t, rules) <= clock_ms]
+    until_ms = clock_ms if read_until_ms is None else read_until_ms
+    known = [t for t in touchpoints if arrived_ms(t, rules) <= until_ms]
     return tuple(
         action
         for person in persons_of(known, rules, acts)

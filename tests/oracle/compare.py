@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
 from tests.oracle.actions import PAYMENT, Action, expected_as_of, has_failed
-from tests.oracle.acts import Act
 from tests.oracle.landed import Emission, Landed, LandedAction, LandedCart, LandedSession, Query, read_landed
 from tests.oracle.persons import persons_of
 from tests.oracle.sessions import Session
-from tests.oracle.touchpoints import Touchpoint, usable_identifiers
+from tests.oracle.touchpoints import Touchpoint, arrived_ms, usable_identifiers
 from tests.oracle.world import Answer, answer
 
 __all__ = ["Answer", "Differences", "Landed", "Query", "answer", "differences", "read_landed"]
@@ -231,7 +230,11 @@ def _judge_emissions(found: Differences, expected: Answer, landed: Landed) -> No
 
 
 def _was_right(expected: Answer, copies: CopiesByMessage, emission: Emission) -> bool:
-    """Whether it was right by what was known when it was decided."""
+    """Whether it was right by what was known when it was decided.
+
+    That is all that had arrived by then, and of what came after it as much as had been read: a task may be ahead of
+    the clock, in touchpoints and in acts.
+    """
     opened_by, clock_ms, rules = emission.opened_by, emission.decided_ms, expected.rules
     if emission.trigger == PAYMENT:
         return has_failed(expected.copies, emission.caused_by, clock_ms, rules)
@@ -239,17 +242,21 @@ def _was_right(expected: Answer, copies: CopiesByMessage, emission: Emission) ->
     known = expected.copies if expected.acts else copies.of(opened_by)
     return any(
         action.key == (opened_by, emission.trigger, emission.step)
-        for acts in _known_by(expected, clock_ms)
-        for action in expected_as_of(known, clock_ms, rules, acts)
+        for until_ms in _moments(clock_ms, (arrived_ms(t, rules) for t in known))
+        for acts_until_ms in _moments(clock_ms, (act.arrival_ms for act in expected.acts))
+        for action in expected_as_of(
+            known,
+            clock_ms,
+            rules,
+            [act for act in expected.acts if act.arrival_ms <= acts_until_ms],
+            read_until_ms=until_ms,
+        )
     )
 
 
-def _known_by(expected: Answer, clock_ms: int) -> Iterator[list[Act]]:
-    """The acts that had arrived by then; then what came next as well: one may be read before the clock is there."""
-    acts = sorted(expected.acts, key=lambda act: act.arrival_ms)
-    had_arrived = sum(act.arrival_ms <= clock_ms for act in acts)
-    for count in range(had_arrived, len(acts) + 1):
-        yield acts[:count]
+def _moments(clock_ms: int, arrivals_ms: Iterable[int]) -> list[int]:
+    """That clock, and each arrival after it."""
+    return [clock_ms, *sorted({at_ms for at_ms in arrivals_ms if at_ms > clock_ms})]
 
 
 @dataclass

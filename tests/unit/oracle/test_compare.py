@@ -196,6 +196,24 @@ def test_a_cancelled_twin_is_no_difference() -> None:
     assert not found, found
 
 
+def test_what_was_read_ahead_of_the_clock_may_make_an_action_right() -> None:
+    """The order was the device's owner's until it was seen with another account before: that arrives hours later."""
+    points = [
+        added("d1", 0, who="device_id:d"),
+        ordered("d2", 10, who="user_id:1 device_id:d"),
+        touchpoint("d3", 5, who="user_id:2 device_id:d", arrives_min=600),
+    ]
+    expected = answer(points)
+    assert [action.opened_by for action in expected.actions] == ["d1"]
+    landed = perfect(expected)
+    landed = replace(landed, actions=[row for row in landed.actions if row.opened_by == "d1"])
+    for decided_min in (60, 600):
+        emitted = replace(landed, emissions=[Emission("d1", decided_min * MINUTE_MS)])
+        assert not differences(expected, emitted), decided_min
+    early = replace(landed, emissions=[Emission("d1", 29 * MINUTE_MS)])
+    assert differences(expected, early).counts()["false_actions"] == 1
+
+
 def test_rows_of_the_warehouse_read_as_landed() -> None:
     """Empty strings of ids are none; everything else is taken as it is."""
     rows: dict[str, list[tuple[Any, ...]]] = {
