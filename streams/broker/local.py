@@ -15,6 +15,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -92,7 +93,8 @@ def start(
 ) -> Node:
     """Start the node of this folder and wait until it answers; if it runs already, that one is the answer.
 
-    Port 0 is any free one. Raises ToolMissing without Java or the jars, NodeFailed otherwise.
+    Port 0 is any free one; `KAFKA_OPTS` are more options of the Java machine, as in Kafka's own scripts. Raises
+    ToolMissing without Java or the jars, NodeFailed otherwise.
     """
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
@@ -106,10 +108,11 @@ def start(
                 )
             return running
         java = [str(find_java(environ)), "-cp", str(ensure_jars(environ) / "*")]
-        return _start(directory, _checked_port(port), java=java, heap_mb=heap_mb)
+        options = shlex.split(environ.get("KAFKA_OPTS", ""))
+        return _start(directory, _checked_port(port), java=java, options=options, heap_mb=heap_mb)
 
 
-def _start(directory: Path, port: int, *, java: list[str], heap_mb: int) -> Node:
+def _start(directory: Path, port: int, *, java: list[str], options: list[str], heap_mb: int) -> Node:
     properties = directory / "server.properties"
     template = TEMPLATE.read_text("utf-8")
     properties.write_text(
@@ -117,7 +120,7 @@ def _start(directory: Path, port: int, *, java: list[str], heap_mb: int) -> Node
     )
     if not (directory / "data" / "meta.properties").is_file():
         _format(java, properties)
-    process = _spawn(directory, properties, java=java, heap_mb=heap_mb)
+    process = _spawn(directory, properties, java=java, options=options, heap_mb=heap_mb)
     node = Node(process.pid, port, str(directory), kafka_version())
     _write(directory / "node.json", json.dumps(asdict(node)))
     try:
@@ -178,7 +181,9 @@ def _format(java: list[str], properties: Path) -> None:
         )
 
 
-def _spawn(directory: Path, properties: Path, *, java: list[str], heap_mb: int) -> subprocess.Popen[bytes]:
+def _spawn(
+    directory: Path, properties: Path, *, java: list[str], options: list[str], heap_mb: int
+) -> subprocess.Popen[bytes]:
     log = directory / "kafka.log"
     if log.exists():
         log.replace(log.with_name("kafka.log.1"))
@@ -186,11 +191,10 @@ def _spawn(directory: Path, properties: Path, *, java: list[str], heap_mb: int) 
         f"-Xmx{heap_mb}m",
         f"-Xms{min(256, heap_mb)}m",
         "-XX:+UseSerialGC",
-        # Compiling for the long run costs a core in the first minutes, which is all that most local nodes live.
-        "-XX:TieredStopAtLevel=1",
         "-XX:+ExitOnOutOfMemoryError",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
+        *options,
     ]
     with log.open("wb") as said:
         process = subprocess.Popen(

@@ -48,7 +48,7 @@ def start_kafka(
 ) -> None:
     """Start Kafka and wait until it answers; it stays up, and what is in it stays from start to start.
 
-    Needs Java 17 or newer; Maven too, the first time.
+    Needs Java 17 or newer; Maven too, the first time. KAFKA_OPTS are more options of the Java machine.
 
     Example: throughline kafka start --port 9092
     """

@@ -20,7 +20,7 @@ from tests.conftest import require
 from tests.faults.fleet import until
 from tests.faults.proxy import Proxy
 from tests.faults.town import town
-from tests.integration.brokers import RealKafka
+from tests.integration.brokers import RealKafka, start_node
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -31,7 +31,7 @@ def node(real_kafka: RealKafka, tmp_path: Path) -> Iterator[Node]:
     if real_kafka.origin != "node":
         require("kafka", f"the {real_kafka.origin} broker is not ours to hurt")
     directory = tmp_path / "node"
-    yield local.start(directory, port=0, environ=os.environ)
+    yield start_node(directory)
     local.stop(directory)
 
 
@@ -60,7 +60,7 @@ def test_the_broker_is_killed_and_comes_back(node: Node, seed: int, tmp_path: Pa
             assert running is not None
             os.kill(running.pid, SIGKILL)
             time.sleep(rnd.uniform(0.5, 3.0))
-            local.start(Path(node.directory), port=node.port, environ=os.environ)
+            start_node(Path(node.directory), port=node.port)
             started_s = time.monotonic()
             until(lambda: day.lag() == 0, "the workers to go on")
             print(f"caught up {time.monotonic() - started_s:.1f} s after the broker was back")
@@ -116,7 +116,7 @@ def test_connections_that_swallow_everything(
             )
 
         monkeypatch.setattr(local, "node_properties", with_a_second_listener)
-        node = local.start(tmp_path / "node", port=0, environ=os.environ)
+        node = start_node(tmp_path / "node")
         try:
             with town(as_kafka(node), tmp_path, seed=seed, people=60) as day:
                 day.fleet.start("near")

@@ -20,11 +20,12 @@ import pytest
 from streams.broker import local
 from streams.broker.embedded import EmbeddedBroker
 from streams.broker.jars import ToolMissing, ensure_jars, find_java
+from streams.broker.local import Node
 from streams.runtime.topics import partition_counts
 from streams.settings import load
 from tests.conftest import require
 
-__all__ = ["EmbeddedBrokers", "RealKafka", "embedded_broker", "fresh_topics", "real_kafka"]
+__all__ = ["EmbeddedBrokers", "RealKafka", "embedded_broker", "fresh_topics", "real_kafka", "start_node"]
 
 EmbeddedBrokers = Callable[..., EmbeddedBroker]
 
@@ -72,8 +73,13 @@ def real_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKafka]:
         yield from _node(tmp_path_factory.mktemp("kafka"))
 
 
+def start_node(directory: Path, *, port: int = 0) -> Node:
+    """A node that compiles for minutes, not for days: for the long run it costs a core while a test lasts."""
+    return local.start(directory, port=port, environ={**os.environ, "KAFKA_OPTS": "-XX:TieredStopAtLevel=1"})
+
+
 def _node(directory: Path) -> Iterator[RealKafka]:
-    node = local.start(directory, port=0, environ=os.environ)
+    node = start_node(directory)
     try:
         yield RealKafka(node.bootstrap, node.pid, "node")
     finally:
