@@ -1,14 +1,14 @@
-"""Records of one offset range into blocks ClickHouse reads by itself. Pure: no Kafka, no HTTP.
+"""Records of offset ranges into blocks ClickHouse reads by itself. Pure: no Kafka, no HTTP.
 
 Avro is sequential, so a record with two more fields is the record's bytes and then theirs: nothing is decoded
-here, unless a range was refused. Each block has a deduplication token that names the range and fingerprints the
+here, unless a range was refused. Each block has a deduplication token that names its ranges and fingerprints the
 bytes, so that a token never stands for others.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +16,7 @@ from typing import Any, Final
 import fastavro
 import xxhash
 
-from schemas.wire import long_bytes, schema_id_of, unframe, unreadable
+from schemas.wire import CodecError, long_bytes, schema_id_of, unframe, unreadable
 from sinks.clickhouse.container import MIXED_PREFIX, SYNC, Schema, header, mixed, with_position
 from sinks.clickhouse.rows import Record, joined, schema_ids_of
 
@@ -64,17 +64,30 @@ class ChunkWriter:
         columns named behind MIXED_PREFIX. The same range always gives the same blocks.
         """
         schema_ids = tuple(schema_ids_of([*records]))
-        if can_mix and len(records) < (len(schema_ids) - 1) * _INSERT_ROWS:
-            return [self._block(span, schema_ids, records=records, is_mixed=True)]
+        if can_mix and _is_better_mixed(len(records), schema_ids):
+            return [self._block({span: records}, schema_ids)]
         groups = by_schema(records) if len(schema_ids) > 1 else dict.fromkeys(schema_ids, records)
-        return [
-            self._block(span, (schema_id,), records=groups[schema_id], is_mixed=False)
-            for schema_id in schema_ids
-        ]
+        return [self._block({span: groups[schema_id]}, (schema_id,)) for schema_id in schema_ids]
+
+    def are_one(self, parts: Mapping[Span, Sequence[Record]], *, can_mix: bool) -> bool:
+        """Whether ranges of a topic are better landed as one block, which they then can be."""
+        try:
+            schema_ids = _schema_ids_of(parts)
+        except CodecError:
+            return False
+        rows = sum(map(len, parts.values()))
+        return len(schema_ids) == 1 or (can_mix and _is_better_mixed(rows, schema_ids))
+
+    def together(self, parts: Mapping[Span, Sequence[Record]]) -> Block:
+        """Ranges of a topic as one block, in their order; mixed, if they have several schemas.
+
+        The same ranges always give the same block. CodecError for a record that is framed wrongly.
+        """
+        return self._block(parts, _schema_ids_of(parts))
 
     def empty(self, schema_id: int) -> Block:
         """A block of a schema without any record: refused, it is not for the data."""
-        return self._block(Span("", 0, 0, 0), (schema_id,), records=(), is_mixed=False)
+        return self._block({Span("", 0, 0, 0): ()}, (schema_id,))
 
     def check(self, value: bytes) -> None:
         """Raises CodecError unless a record is one of its schema, to its last byte.
@@ -93,22 +106,25 @@ class ChunkWriter:
         if read.tell() != len(body):
             raise unreadable(f"{len(body) - read.tell()} bytes behind the record")
 
-    def _block(
-        self, span: Span, schema_ids: tuple[int, ...], *, records: Sequence[Record], is_mixed: bool
-    ) -> Block:
+    def _block(self, parts: Mapping[Span, Sequence[Record]], schema_ids: tuple[int, ...]) -> Block:
+        """Mixed, where there are several schemas."""
+        is_mixed = len(schema_ids) > 1
         columns, head = self._header(schema_ids, is_mixed=is_mixed)
         branches = {schema_id: long_bytes(at) for at, schema_id in enumerate(schema_ids)} if is_mixed else {}
-        body, hashed, size = joined([*records], span.partition, branches), xxhash.xxh3_64(), 0
+        body = [
+            piece for span, records in parts.items() for piece in joined([*records], span.partition, branches)
+        ]
+        hashed, size, rows = xxhash.xxh3_64(), 0, sum(map(len, parts.values()))
         for piece in body:
             hashed.update(piece)
             size += len(piece)
+        places = "_".join(f"{span.partition}-{span.start}-{span.end}" for span in parts)
         names = ".".join(map(str, schema_ids))
-        place = f"{span.topic}-{span.partition}-{span.start}-{span.end}-{names}"
         return Block(
             columns=columns,
-            rows=len(records),
-            data=b"".join((head, long_bytes(len(records)), long_bytes(size), *body, SYNC)),
-            token=f"{place}-{hashed.hexdigest()}",
+            rows=rows,
+            data=b"".join((head, long_bytes(rows), long_bytes(size), *body, SYNC)),
+            token=f"{next(iter(parts)).topic}-{places}-{names}-{hashed.hexdigest()}",
             is_mixed=is_mixed,
         )
 
@@ -123,6 +139,15 @@ class ChunkWriter:
                 known = tuple(names), header(schemas[schema_ids[0]])
             self._headers[is_mixed, schema_ids] = known
         return known
+
+
+def _is_better_mixed(rows: int, schema_ids: Sequence[int]) -> bool:
+    return rows < (len(schema_ids) - 1) * _INSERT_ROWS
+
+
+def _schema_ids_of(parts: Mapping[Span, Sequence[Record]]) -> tuple[int, ...]:
+    """Of all of them, rising, each once. CodecError for a record that is framed wrongly."""
+    return tuple(sorted({each for records in parts.values() for each in schema_ids_of([*records])}))
 
 
 def by_schema(records: Iterable[Record]) -> dict[int, list[Record]]:

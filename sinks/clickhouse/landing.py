@@ -4,6 +4,10 @@ For each partition the committed offset says what has landed, and its metadata w
 the range is declared, after it the end is committed. Whoever reads the partition next re-inserts exactly the declared
 range first, and ClickHouse drops what it has. Knows nothing of what the records mean.
 
+An insert into many columns costs much before its first row, so ranges of a topic's partitions land together where they
+make one block. Each of them is declared with all, and whoever reads one of them next repeats the block, for which it
+reads those of the others again. A block that is refused has landed nothing; its ranges then land each by itself.
+
 Delivery: exactly once into ClickHouse. A crash repeats an insert under the same token. It breaks if ClickHouse has
 taken more than `non_replicated_deduplication_window` other blocks between the crash and the repeat.
 
@@ -17,14 +21,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
 from schemas.dead_letters import DeadShare
 from schemas.wire import CodecError, Reason
 from sinks.clickhouse.chunk import Block, ChunkWriter, Record, Span, by_schema
-from sinks.clickhouse.declared import METADATA_BYTES, Declared
+from sinks.clickhouse.declared import METADATA_BYTES, MOST_TOGETHER, Declared, Range
 from sinks.clickhouse.examining import at_fault
 from sinks.clickhouse.reading import Clock, Moved, Reading, ReadingOptions, Stop, Stopped
 from sinks.clickhouse.writer import Rejected, Unavailable
@@ -135,14 +139,39 @@ class Landing:
         began_s, ready = self._clock(), self._reading.ready()
         if ready:
             try:
-                self._land_spans({span: begun or Declared(span.end) for span, begun in ready.items()})
+                self._land_spans(self._planned(ready))
             except (Moved, Stopped):
                 return
         self._reading.rest(began_s)
 
+    def _planned(self, ready: Mapping[Span, Declared | None]) -> dict[Span, Declared]:
+        """How each range lands: as it was declared, else with the others of its topic, if that makes one block."""
+        planned = {span: begun or Declared(span.end) for span, begun in ready.items()}
+        for topic, target in self._targets.items():
+            fresh = [span for span, begun in ready.items() if begun is None and span.topic == topic][
+                :MOST_TOGETHER
+            ]
+            parts = {span: self._reading.records(span) for span in fresh}
+            if len(fresh) > 1 and self._chunks.are_one(parts, can_mix=bool(target.mixed_table)):
+                together = tuple((span.partition, span.start, span.end) for span in fresh)
+                planned.update({span: Declared(span.end, together=together) for span in fresh})
+        return planned
+
     def _land_spans(self, spans: Mapping[Span, Declared]) -> None:
         self._declare(spans)
+        together: dict[tuple[str, tuple[Range, ...]], list[Span]] = {}
+        alone: dict[Span, Declared] = {}
         for span, declared in spans.items():
+            if declared.together:
+                together.setdefault((span.topic, declared.together), []).append(span)
+            else:
+                alone[span] = declared
+        for (topic, ranges), ours in together.items():
+            if not self._land_together(topic, ranges, ours):
+                parted = {span: Declared(span.end) for span in ours}
+                self._declare(parted)
+                alone |= parted
+        for span, declared in alone.items():
             self._land_span(span, declared)
         self._burials.flush()
         self._reading.commit({span: (span.end, "") for span in spans})
@@ -154,6 +183,30 @@ class Landing:
             if len(text) > METADATA_BYTES:
                 raise Rejected(_flood(span, len(spans[span].without)))
         self._reading.commit({span: (span.start, text) for span, text in metadata.items()})
+
+    def _land_together(self, topic: str, ranges: Sequence[Range], ours: Collection[Span]) -> bool:
+        """False if that is refused, or the broker has no longer all of it; nothing is landed then."""
+        parts: dict[Span, Sequence[Record]] = {}
+        for partition, start, end in ranges:
+            span = Span(topic, partition, start, end)
+            records = self._reading.records(span) if span in ours else self._reading.again(span)
+            if records is None:
+                log.error(
+                    "%s/%d: offsets %d to %d were deleted; what was being landed with them may land twice",
+                    *(topic, partition, start, end - 1),
+                )
+                return False
+            parts[span] = records
+        target = self._targets[topic]
+        try:
+            block = self._chunks.together(parts)
+            self._insert(target.mixed_table if block.is_mixed else target.table, block)
+        except (CodecError, Rejected):
+            return False
+        for span in ours:
+            self.landed[topic] += len(parts[span])
+            self._dead_share.is_exceeded(len(parts[span]), 0)
+        return True
 
     def _land_span(self, span: Span, declared: Declared) -> None:
         records, tokens = self._reading.records(span), set[str]()

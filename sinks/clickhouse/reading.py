@@ -151,6 +151,23 @@ class Reading:
             return held.records
         return [record for record in held.records if record[0] < span.end]
 
+    def again(self, span: Span) -> list[Record] | None:
+        """Those of a range that was read before, by whomever; None if the broker has not all of it any more.
+
+        Raises Moved, Stopped or CannotRead.
+        """
+        place, at, found = (span.topic, span.partition), span.start, list[Record]()
+        while at < span.end:
+            fetched = next(iter(self._fetcher.fetch({place: at})), None)
+            if fetched is None:
+                self.wait(_POLL_S)
+                continue
+            if fetched.is_out_of_range or fetched.next_offset == at:
+                return None
+            found += fetched.records
+            at = fetched.next_offset
+        return [record for record in found if record[0] < span.end]
+
     def landed(self, spans: Iterable[Span]) -> None:
         """These ranges are done with, and committed."""
         for span in spans:

@@ -58,10 +58,11 @@ def test_chunk_is_cut_by_rows_before_it_is_old(broker: EmbeddedBroker, warehouse
 
 
 class Recorded:
-    """Passes blocks on, remembering their tokens; may fail before or after the insert."""
+    """Passes blocks on, remembering their tokens, `asked` those of failed inserts too; may fail before or after one."""
 
     def __init__(self, inserts: Writer) -> None:
         self._inserts = inserts
+        self.asked: list[str] = []
         self.tokens: list[str] = []
         self.failing: Callable[[], str] = lambda: ""
 
@@ -69,6 +70,7 @@ class Recorded:
         return self._inserts.refusal(table, block)
 
     def insert(self, table: str, block: Block) -> None:
+        self.asked.append(block.token)
         failing = self.failing()
         if failing == "before":
             raise Unavailable("not now")
@@ -103,12 +105,37 @@ def test_declared_range_is_landed_first_and_as_declared(broker: EmbeddedBroker, 
     with landing(broker, first):
         until(lambda: len(first.tokens) > 0)
     declared = {metadata for _, metadata in committed(broker, "sessions")}
-    assert declared == {"pending:10"}
+    assert declared == {"pending:10;together=0:0+a,1:0+a"}
     feed.write(20)
     second = Recorded(Writer(warehouse))
     with landing(broker, second):
         until(AllLanded(warehouse, feed))
     assert set(first.tokens) < set(second.tokens)
+    with connect(warehouse) as client:
+        assert counted(client) == exactly(feed)
+
+
+def test_ranges_that_landed_together_are_repeated_by_each_who_has_one(
+    broker: EmbeddedBroker, warehouse: Warehouse
+) -> None:
+    """Two sinks share what one had begun: each repeats the whole block, for which it reads the other's range again.
+
+    Seen to fail when each landed its own range alone.
+    """
+    feed, first = Feed(broker.bootstrap), Recorded(Writer(warehouse))
+    feed.write(20)
+    first.failing = lambda: "after"
+    with landing(broker, first):
+        until(lambda: len(first.tokens) > 0)
+    (begun,) = set(first.tokens)
+    feed.write(20)
+    sinks = [Recorded(Writer(warehouse)) for _ in range(2)]
+    for each in sinks:
+        # Nobody lands before both have their part.
+        each.failing = lambda: "before" if min(len(each.asked) for each in sinks) == 0 else ""
+    with landing(broker, sinks[0]), landing(broker, sinks[1]):
+        until(AllLanded(warehouse, feed))
+    assert all(begun in each.tokens for each in sinks)
     with connect(warehouse) as client:
         assert counted(client) == exactly(feed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import fastavro
@@ -117,6 +118,44 @@ def test_few_schemas_with_many_records_are_not_mixed() -> None:
     chunks, span = ChunkWriter(CATALOG.schema), Span("sessions", 0, 0, 5_000)
     assert [block.rows for block in chunks.blocks(span, batch[:-1], can_mix=True)] == [4_999]
     assert [block.rows for block in chunks.blocks(span, batch, can_mix=True)] == [2_500, 2_500]
+
+
+def test_ranges_together_are_one_block_with_each_record_in_its_place() -> None:
+    """Of one schema or of several; another order of the ranges, or another range, has another token."""
+    chunks = ChunkWriter(CATALOG.schema)
+    web, till = framed(f"{TOPIC}.web"), framed(f"{TOPIC}.pos")
+    for values in ([web, web], [web, till]):
+        parts = {
+            Span(TOPIC, 3, 5, 7): [(5, values[0]), (6, values[1])],
+            Span(TOPIC, 1, 9_000, 9_001): [(9_000, values[1])],
+        }
+        block = chunks.together(parts)
+        assert block.is_mixed == (values[0] != values[1])
+        assert read(block) == [
+            expected(record, span.partition) for span, records in parts.items() for record in records
+        ]
+        wider = {replace(span, end=span.end + 1): records for span, records in parts.items()}
+        others = chunks.together(dict(reversed(parts.items()))), chunks.together(wider)
+        assert len({block.token, *(each.token for each in others)}) == 3
+        assert ChunkWriter(CATALOG.schema).together(parts).token == block.token
+
+
+def test_ranges_are_one_block_where_that_is_better() -> None:
+    """Few rows of many schemas, or one schema alone; never what cannot be mixed, nor what is no record."""
+    chunks, carts, sessions = ChunkWriter(CATALOG.schema), framed("carts"), framed("sessions")
+
+    def are_one(*values: bytes, can_mix: bool = True) -> bool:
+        parts = {
+            Span("t", at, 0, 2_500): [(n, value) for n in range(2_500)] for at, value in enumerate(values)
+        }
+        return chunks.are_one(parts, can_mix=can_mix)
+
+    assert are_one(carts, carts, carts, can_mix=False)
+    assert not are_one(carts, sessions, can_mix=False)
+    assert not are_one(carts, sessions)
+    assert are_one(carts, sessions, framed("actions"))
+    assert not are_one(b"poison")
+    assert not chunks.are_one({Span("t", 0, 0, 9): []}, can_mix=True)
 
 
 def test_nothing_makes_no_block() -> None:

@@ -96,6 +96,31 @@ def test_a_declared_range_waits_until_it_is_whole(world: World) -> None:
     assert world.reading.records(Span(*PLACE, 0, 3)) == [(0, b"a"), (1, b"b"), (2, b"c")]
 
 
+def test_a_range_is_read_again_whoever_has_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its start to its end, however much comes at once; what is held of the partition stays as it is."""
+    kept = [(at, b"%d" % at) for at in range(2, 9)]
+
+    def fetch(_: Fetcher, offsets: dict[Place, int]) -> list[Fetched]:
+        ((place, at),) = offsets.items()
+        return [Fetched(place, at + 3, 9, [record for record in kept if at <= record[0] < at + 3])]
+
+    world.read([(8, b"8")], 9)
+    monkeypatch.setattr(Fetcher, "fetch", fetch)
+    assert world.reading.again(Span("sessions", 7, 2, 6)) == kept[:4]
+    assert world.reading.again(Span(*PLACE, 2, 6)) == kept[:4]
+    assert world.reading.ready() == {Span(*PLACE, 0, 9): None}
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_a_range_that_is_not_there_any_more_is_none(
+    world: World, monkeypatch: pytest.MonkeyPatch, is_deleted: bool
+) -> None:
+    """Deleted at its start, or lost at its end."""
+    ends = Fetched(PLACE, 1, 1, is_out_of_range=is_deleted)
+    monkeypatch.setattr(Fetcher, "fetch", lambda *_: [ends])
+    assert world.reading.again(Span(*PLACE, 1, 6)) is None
+
+
 def test_a_declared_range_that_the_broker_lost_is_given_up(world: World, error_log: list[str]) -> None:
     """Not while the broker may still have it: only where it ends before the range does."""
     world.hold(0, Declared(3))
