@@ -7,7 +7,8 @@ is not kept: the link is, and if the act comes twice it is told twice):
 
 - A link by an act is better than any that a touchpoint shows, and may be refused for a limit like any other.
 - A link that an act has parted does not count, whenever it arrives. What was left out or refused for it is asked again,
-  as far as it is remembered (see `left_out`).
+  as far as it is remembered (see `left_out`), and so is a link by an act that another act parts: by one that is still
+  to be read it may count.
 - An identifier that was split off has another epoch, and so a profile id that nobody had before.
 
 What depends on arrival: where a link that no longer counts was seen again after the act, but before the act was read,
@@ -112,8 +113,11 @@ class Acts:
             self._send(msgspec.structs.replace(message, to=actor.root))
         elif isinstance(message, Heed):
             self._on_heed(actor, actor.profile, message)
-        elif actor.profile.lost.pop(message.identifier, None) is not None:
+        else:
             self._actors.touch(actor)
+            actor.profile.lost.pop(message.identifier, None)
+            for retry in left_out.take_refused(actor.profile, message.identifier):
+                self._send(retry)
 
     # -- the identifiers named
 

@@ -227,7 +227,7 @@ class Contests:
             return
         is_cut = theirs is not None and theirs > link
         if not is_cut:
-            profile.refused = [*profile.refused[1 - left_out.MOST :], bid]
+            left_out.keep_refused(profile, bid)
             self._refused(actor, bid.identifier, message.kind, bid.cause)
         beat = link if mine is None or mine < link else mine
         self._send(Release(bid.claimant, bid, actor.identifier, rule, is_cut, message.kind, beat))
@@ -254,9 +254,12 @@ class Contests:
                 if weight is not None and message.beat is not None and weight > message.beat:
                     self._partings.cut(actor, profile, worst, bid.cause, message.rule)
             self._tie(actor, bid.identifier, bid.cause)
-        elif bid.cause.through in actor.index and message.kind != PARTED:
-            weight = self._weight(bid.identifier, bid.cause)
-            left_out.refuse(profile, bid.identifier, bid.cause, weight, is_nobodys=not message.kind)
+        elif bid.cause.through in actor.index:
+            if message.kind in ("", PARTED):
+                self.remember(actor, profile, bid)
+            if message.kind != PARTED:
+                weight = self._weight(bid.identifier, bid.cause)
+                left_out.refuse(profile, bid.identifier, bid.cause, weight, is_nobodys=not message.kind)
         if not message.is_cut:
             # Something may have been cut here to make room for it.
             self._ask_outward(actor, profile)
@@ -287,6 +290,12 @@ class Contests:
     def wait(self, profile: Profile, link: Link) -> None:
         """Keep a link until it can be looked at."""
         left_out.wait(profile, link, self._limits)
+
+    def remember(self, actor: Actor, profile: Profile, bid: Bid) -> None:
+        """Keep a link by an act that others part: nobody will show it again, and by one that is unread it may count."""
+        if bid.cause.digest < 0:
+            self._actors.touch(actor)
+            left_out.keep_refused(profile, bid)
 
     def turn_down(self, actor: Actor, bid: Bid) -> None:
         """Nobody can have an identifier that is nobody's, or by a link that an act has parted."""

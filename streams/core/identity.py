@@ -143,8 +143,8 @@ class Identity:
             return
         profile = _profile(actor)
         if self.acts.are_parted(actor, profile, identifier, cause):
-            return
-        if identifier in actor.index:
+            self._contests.remember(actor, profile, Bid(identifier, cause.through, 0, cause))
+        elif identifier in actor.index:
             self._improve(actor, profile, identifier, cause)
         elif not self._contests.is_lost(profile, identifier, cause):
             self._claim(actor, profile, identifier, cause)

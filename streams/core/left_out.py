@@ -102,7 +102,9 @@ def take_spare(profile: Profile) -> list[Link]:
 
 def part(profile: Profile, other: Profile, leaving: Container[str]) -> None:
     """Spare links of those who leave go with them; one with somebody who stays is kept on either side, since what
-    stands against it may leave either."""
+    stands against it may leave either. So do their own links by acts that do not count."""
+    other.refused += [bid for bid in profile.refused if bid.cause.through in leaving]
+    profile.refused = [bid for bid in profile.refused if bid.cause.through not in leaving]
     stays = []
     for link in profile.spare:
         is_theirs = link[0] in leaving or link[1] in leaving
@@ -125,11 +127,17 @@ def take_outward(profile: Profile, members: Container[str]) -> list[Link]:
     return outward
 
 
-def take_refused(profile: Profile) -> list[Retry]:
-    """All claims that were refused here, to be made again: what they are about has left, or what stood against them;
-    they are kept no longer."""
-    refused, profile.refused = profile.refused, []
-    return [Retry(bid.claimant, bid) for bid in refused]
+def keep_refused(profile: Profile, bid: Bid) -> None:
+    """Keep a claim that was refused here, or one by an act that does not count by now, to be made again."""
+    profile.refused = [*profile.refused[1 - MOST :], bid]
+
+
+def take_refused(profile: Profile, about: str = "") -> list[Retry]:
+    """All of them, or those about one identifier: what they are about has left, or what stood against them; they are
+    kept no longer."""
+    taken = [bid for bid in profile.refused if about in ("", bid.identifier)]
+    profile.refused = [bid for bid in profile.refused if about not in ("", bid.identifier)]
+    return [Retry(bid.claimant, bid) for bid in taken]
 
 
 def take_lost(profile: Profile, limits: Limits) -> list[Link]:

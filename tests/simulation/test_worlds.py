@@ -70,6 +70,7 @@ REPEATED_ONCE = {
     7_006_438: "a claim that was sent again was answered again, and its answer made a root anew, without its state",
     9_015_128: "the same as 9012741",
     21_055_457: "a person was cut for a link that an act had parted, and stayed cut",
+    22_079_237: "a merge that was read before the allow that lets it count was let go",
     22_043_279: "the judge took an action for false that was right by what had been read ahead of the clock",
 }
 
