@@ -112,6 +112,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
         )
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether anybody is there to be called: not before the thread has started. A stop may come sooner."""
+        return self.thread_loop.is_running()
+
     def wake(self) -> None:
         """Ends a poll that is waiting. From any thread."""
         self.thread_loop.call_soon_threadsafe(self._wake)

@@ -199,6 +199,8 @@ class BatchConsumer(driver.Consumer):
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Reports positions to the group, and lag to the metrics."""
+        if not self._thread.is_serving:
+            return False
         noted, self._noted = self._noted, {}
         if noted:
             await self._thread.report(noted)
