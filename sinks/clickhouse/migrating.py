@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
+from sinks.clickhouse import periods
 from sinks.clickhouse.retention import keep, kept_days
 from sinks.clickhouse.writer import Unavailable, Warehouse, connect, meaning_of
 
@@ -73,8 +74,19 @@ def migrations() -> list[Migration]:
 
 
 def views() -> list[tuple[str, str]]:
-    """(name, SQL) of every view, in the order in which they build on each other."""
-    return [(found.group(2), sql) for name, sql in _sql_files("views") if (found := _FILE.fullmatch(name))]
+    """(name, SQL) of every view, in the order in which they build on each other; of a period, those that are so too."""
+    files = [(found.group(2), sql) for name, sql in _sql_files("views") if (found := _FILE.fullmatch(name))]
+    having = [name for name, sql in files if periods.has_period(sql)]
+    made = []
+    for name, sql in files:
+        if name in having:
+            made += [
+                (name, periods.with_hint(name, sql)),
+                (name + periods.SUFFIX, periods.of_a_period(name, sql, having)),
+            ]
+        else:
+            made.append((name, sql))
+    return made
 
 
 def statements_of(sql: str, *, is_view: bool = False) -> list[str]:

@@ -22,7 +22,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
 from sinks.clickhouse.embedded import EmbeddedWarehouse
-from sinks.clickhouse.migrating import migrate
+from sinks.clickhouse.migrating import migrate, views
+from sinks.clickhouse.periods import SUFFIX
 from sinks.clickhouse.writer import Warehouse, connect
 from tests.bench.report import Report, Row, Section
 from tests.bench.warehouse_rows import inserts
@@ -44,6 +45,7 @@ _WHOLE: Final = (
     "attribution(lookback_days = 30, half_life_days = 7)", "journey_map(lookback_days = 30)",
     "before_first(event = 'Order Completed')",
 )  # fmt: skip
+_A_MONTH: Final = "since = '2025-06-01', until = '2025-06-30'"
 QUESTIONS: Final = {
     "current_identities": "SELECT count(), uniqExact(profile_id) FROM current_identities",
     "former_profiles": "SELECT * FROM former_profiles",
@@ -59,6 +61,11 @@ QUESTIONS: Final = {
         "WHERE event_at >= '2025-06-01' AND event_at < '2025-06-02'"
     ),
     **{each.partition("(")[0]: f"SELECT * FROM {each}" for each in _WHOLE},
+    **{
+        name + SUFFIX: f"SELECT * FROM {name}{SUFFIX}({arguments}{', ' if arguments else ''}{_A_MONTH})"
+        for name, _, arguments in (each.removesuffix(")").partition("(") for each in _WHOLE)
+        if name + SUFFIX in dict(views())
+    },
 }
 """What is asked, by view.
 

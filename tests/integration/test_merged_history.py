@@ -19,7 +19,8 @@ import pytest
 
 from schemas.codec import decode
 from sinks.clickhouse.embedded import EmbeddedWarehouse
-from sinks.clickhouse.migrating import migrate
+from sinks.clickhouse.migrating import migrate, views
+from sinks.clickhouse.periods import SUFFIX
 from sinks.clickhouse.writer import Warehouse
 from streams.core.step import IDENTITIES
 from tests.integration.test_views import World as Landing
@@ -58,6 +59,12 @@ VIEWS: Final = (
     "before_first(event = 'Order Completed')",
 )  # fmt: skip
 """All about people, less those of channels whose own fields these touchpoints have not: messages, tickets, variants."""
+OF_A_DAY: Final = {
+    "current_touchpoints": "toDate(event_at) = '{day}'",
+    "orders": "toDate(ordered_at) = '{day}'",
+    "current_sessions": "toDate(started_at) <= '{day}' AND toDate(ended_at) >= '{day}'",
+}
+"""What lies in a day, by view; other views of a period are made of these."""
 OF_THE_WAY: Final = frozenset({
     "revision", "decided_at", "historical", "identifiers", "stitched_at", "_partition", "_offset", "last_offset",
     "identified_by", "own_profile_id", "root",
@@ -157,14 +164,15 @@ def test_every_view_after_a_thousand_merges_and_splits_is_as_from_scratch(seed: 
             landed(Warehouse(running.url, running.user, running.password, name), cluster)
             for name, cluster in (("came", as_it_came), ("scratch", from_scratch))
         )
-        unlike = [each for view in VIEWS if (each := difference(view, came, scratch))]
+        unlike = [difference(view, came, scratch) for view in VIEWS]
+        unlike += list(of_periods(came))
         owners = [
             dict(each.ask("SELECT identifier, profile_id FROM current_identities"))
             for each in (came, scratch)
         ]
         # Who was seen only in links that do not count may be known to one of them alone.
         unlike += [name for name in owners[0].keys() & owners[1].keys() if owners[0][name] != owners[1][name]]
-    assert not unlike, "\n".join(unlike)
+    assert not any(unlike), "\n".join(filter(None, unlike))
 
 
 def moves(cluster: Cluster) -> Counter[str]:
@@ -186,11 +194,38 @@ def landed(warehouse: Warehouse, cluster: Cluster) -> Landing:
 
 def difference(view: str, came: Landing, scratch: Landing) -> str:
     """Which rows one has and the other has not; empty: none."""
-    here, there = rows(came, view), rows(scratch, view)
+    return compared(view, rows(came, view), rows(scratch, view))
+
+
+def compared(name: str, here: Counter[str], there: Counter[str]) -> str:
+    """How they differ, in words; empty: not at all."""
     if here == there:
-        return "" if here else f"{view} is empty, which compares nothing"
+        return "" if here else f"{name} is empty, which compares nothing"
     some = list((here - there) or (there - here))[:2]
-    return f"{view}: {sum((here - there).values())} of {here.total()} rows, e.g. {some}"
+    return f"{name}: {sum((here - there).values())} of {here.total()} rows, e.g. {some}"
+
+
+def of_periods(landing: Landing) -> Iterator[str]:
+    """How views of a period differ from those of all time: of all days at once, and of each day what happened on it."""
+    having = {name for name, _ in views() if name + SUFFIX in dict(views())}
+    for view in VIEWS:
+        name, _, arguments = view.removesuffix(")").partition("(")
+        if name in having:
+            of_all = between(name, "2020-01-01", "2039-12-31", arguments)
+            yield compared(of_all, rows(landing, of_all), rows(landing, view))
+    days = [str(day) for (day,) in landing.ask("SELECT DISTINCT toDate(event_at) FROM touchpoints")]
+    for day in days:
+        for name, when in OF_A_DAY.items():
+            of_day = between(name, day, day)
+            yield compared(
+                of_day, rows(landing, of_day), rows(landing, f"{name} WHERE {when.format(day=day)}")
+            )
+
+
+def between(name: str, since: str, until: str, arguments: str = "") -> str:
+    """The variant of a view, asked of some days."""
+    more = f"{arguments}, " if arguments else ""
+    return f"{name}{SUFFIX}({more}since = '{since}', until = '{until}')"
 
 
 def rows(landing: Landing, view: str) -> Counter[str]:

@@ -1,3 +1,4 @@
+-- Of a period too.
 -- Records may be on the wire twice; a session_id has one row here, its highest revision.
 CREATE OR REPLACE VIEW current_sessions AS
 SELECT
@@ -21,5 +22,12 @@ SELECT
     record.last_campaign AS last_campaign
 FROM sessions AS record
 LEFT ANY JOIN moved_owners AS moved ON moved.owner_hash = sipHash64(record.profile_id)
-WHERE record.place IN (SELECT argMax(place, revision) FROM sessions GROUP BY session_hash) AND NOT record.is_retracted
+WHERE record.place IN
+    (
+        SELECT argMax(place, revision)
+        FROM sessions
+        /* period: WHERE session_hash IN (SELECT session_hash FROM sessions WHERE started_at < {end} AND ended_at >= {begin}) */
+        GROUP BY session_hash
+    )
+    AND NOT record.is_retracted /* period: AND record.started_at < {end} AND record.ended_at >= {begin} */
 COMMENT 'Sessions as they stand: highest revision, nothing retracted, today\'s profile_id.';

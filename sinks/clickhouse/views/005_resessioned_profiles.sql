@@ -1,3 +1,4 @@
+-- Of a period too.
 -- A touchpoint keeps the session that it was written with unless that session was retracted (bridged, or with another
 -- first touchpoint) or the person changed. Whose touchpoints have been written with none, though in time, or with one that
 -- has no record here, are among them too.
@@ -9,11 +10,13 @@ FROM
 (
     SELECT profile_hash, owner_hash
     FROM touchpoints
-    WHERE NOT is_late
+    WHERE NOT is_late /* period: AND event_at >= {begin} AND event_at < {end} */
         AND (
             session_hash NOT IN
             (
-                SELECT session_hash FROM sessions
+                SELECT session_hash
+                FROM sessions
+                /* period: WHERE session_hash IN (SELECT session_hash FROM touchpoints WHERE event_at >= {begin} AND event_at < {end}) */
             )
             OR session_hash IN (SELECT session_hash FROM sessions WHERE is_retracted)
         )

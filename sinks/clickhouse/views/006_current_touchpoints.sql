@@ -1,3 +1,4 @@
+-- Of a period too.
 -- Sessions of a person are disjoint, so the session of a touchpoint is the last that had begun, if it had not ended.
 -- A touchpoint whose producer's clock runs ahead of ours may lie behind the end of the session it counted to.
 -- That is looked up for those people alone whose sessions may have changed since; each of them has a session without an

@@ -1,3 +1,4 @@
+-- Of a period too.
 CREATE OR REPLACE VIEW profiles AS
 SELECT
     seen.profile_id AS profile_id,
@@ -17,9 +18,9 @@ FROM
         max(event_at) AS last_seen_at,
         count() AS touchpoints,
         countIf(event = 'Order Completed' AND NOT is_return) AS orders,
-        sumIf(ifNull(touchpoints_once.revenue_micros, 0), event = 'Order Completed' AND NOT is_return) AS revenue_micros,
+        sumIf(ifNull(said.revenue_micros, 0), event = 'Order Completed' AND NOT is_return) AS revenue_micros,
         arraySort(groupUniqArray(channel)) AS channels
-    FROM touchpoints_once
+    FROM touchpoints_once AS said
     GROUP BY profile_id
 ) AS seen
 LEFT JOIN

@@ -1,3 +1,4 @@
+-- Of a period too.
 -- The session of an order is that of the touchpoint that told of it first, found as in current_touchpoints.
 CREATE OR REPLACE VIEW orders AS
 WITH toDateTime64('1900-01-01 00:00:00', 3, 'UTC') AS beginning
@@ -51,4 +52,5 @@ ASOF LEFT JOIN
     ARRAY JOIN arrayPushFront(visits, ('', beginning, beginning)) AS each
 ) AS session
     ON session.profile_hash = placed.profile_hash AND session.started_at <= placed.ordered_at
+/* period: WHERE placed.ordered_at >= {begin} AND placed.ordered_at < {end} */
 COMMENT 'Each order once, by order_id, else by message_id: who, when and where as told first, by the order system only where no other channel tells of it. Revenue as ordered; net of refunds, 0 if cancelled. sold_in: store (pos, store), online, or other (support, only the order system, ...). order_number counts the orders of the person from 1, cancelled ones not. Who does not ask for session_id reads placed_orders: the same without it, in a third of the time.';

@@ -1,3 +1,4 @@
+-- Of a period too.
 CREATE OR REPLACE VIEW messages AS
 WITH
     (said.event_at, said.message_id) AS place,

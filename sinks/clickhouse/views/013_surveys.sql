@@ -1,3 +1,4 @@
+-- Of a period too.
 -- What an answer is about tells whether another one stands in its place.
 CREATE OR REPLACE VIEW surveys AS
 SELECT
@@ -37,8 +38,8 @@ FROM
             (event_at, message_id) AS place, event_at, message_id, profile_id, response_id, survey_id, survey_name,
             question_id, question, order_id, ticket_id, conversation_id, comment, score_max,
             lower(if(survey_kind = '', properties['kind'], survey_kind)) AS kind,
-            coalesce(contact_touchpoints.score, toInt64OrNull(properties['score'])) AS score
-        FROM contact_touchpoints
+            coalesce(told.score, toInt64OrNull(properties['score'])) AS score
+        FROM contact_touchpoints AS told
         WHERE channel = 'survey' AND event = 'Survey Answered'
     ) AS said
     GROUP BY

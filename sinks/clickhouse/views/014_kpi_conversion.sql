@@ -1,3 +1,4 @@
+-- Of a period too.
 CREATE OR REPLACE VIEW kpi_conversion AS
 SELECT
     toDate(started_at) AS day,

@@ -1,3 +1,4 @@
+-- Of a period too.
 CREATE OR REPLACE VIEW kpi_surveys AS
 SELECT
     toStartOfMonth(answered_at) AS month,

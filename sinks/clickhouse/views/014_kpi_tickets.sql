@@ -1,3 +1,4 @@
+-- Of a period too.
 CREATE OR REPLACE VIEW kpi_tickets AS
 SELECT
     toStartOfMonth(opened_at) AS month,

@@ -1,3 +1,4 @@
+-- Of a period too.
 CREATE OR REPLACE VIEW kpi_users_by_channels AS
 WITH
 used AS
@@ -10,7 +11,10 @@ used AS
             hasAny(channels, ['web', 'app']), 'online only',
             'neither'
         ) AS channel_group
-    FROM profiles
+    FROM
+    (
+        SELECT profile_id, groupUniqArray(channel) AS channels FROM touchpoints_once GROUP BY profile_id
+    )
 ),
 people AS
 (
@@ -26,7 +30,7 @@ sold AS
         sum(ifNull(orders.net_revenue_micros, 0)) AS net_revenue_micros
     FROM placed_orders AS orders
     INNER JOIN used ON used.profile_id = orders.profile_id
-    WHERE NOT orders.is_cancelled
+    WHERE NOT orders.is_cancelled /* period: AND orders.ordered_at >= {begin} AND orders.ordered_at < {end} */
     GROUP BY used.channel_group, orders.currency
 )
 SELECT

@@ -1,3 +1,4 @@
+-- Of a period too.
 CREATE OR REPLACE VIEW kpi_ropo AS
 SELECT
     toStartOfMonth(sale.ordered_at) AS month,
@@ -15,6 +16,7 @@ FROM
     SELECT *, if(sold_in = 'store', 'online', 'store') AS researched_in
     FROM placed_orders AS orders
     WHERE NOT is_cancelled AND sold_in IN ('store', 'online')
+        /* period: AND ordered_at >= {begin} AND ordered_at < {end} */
 ) AS sale
 ASOF LEFT JOIN
 (

@@ -1,3 +1,4 @@
+-- Of a period too.
 CREATE OR REPLACE VIEW kpi_store_sales AS
 SELECT
     toStartOfMonth(sale.ordered_at) AS month,
@@ -11,7 +12,8 @@ SELECT
     ) AS contact_revenue_micros
 FROM
 (
-    SELECT * FROM placed_orders AS orders WHERE NOT is_cancelled AND sold_in = 'store'
+    SELECT * FROM placed_orders AS orders
+    WHERE NOT is_cancelled AND sold_in = 'store' /* period: AND ordered_at >= {begin} AND ordered_at < {end} */
 ) AS sale
 ASOF LEFT JOIN
 (

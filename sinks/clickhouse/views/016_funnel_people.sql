@@ -1,3 +1,4 @@
+-- Of a period too.
 CREATE OR REPLACE VIEW funnel_people AS
 WITH
     event = 'Order Completed' AND NOT is_return AS ordered,

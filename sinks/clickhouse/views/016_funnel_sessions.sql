@@ -1,3 +1,4 @@
+-- Of a period too.
 -- A condition of a step takes in those of later ones, so that a step nobody tells of is passed with the next.
 CREATE OR REPLACE VIEW funnel_sessions AS
 WITH

@@ -1,3 +1,4 @@
+-- Of a period too.
 -- Where a person came from, each time they came. The one place that says what a marketing channel is:
 -- 1. Whose touchpoint tells source or medium of a campaign came by that campaign. Which source and medium make which
 --    channel is close to the default channel group of Google Analytics 4; a medium that is none of these is a channel of

@@ -1,3 +1,4 @@
+-- Of a period too.
 -- Parameter: lookback_days. Orders are those of the view of that name, so that a sale counts once here as there. The
 -- touchpoint of an order belongs to the journey where it says how the person came. Orders in between cut nothing.
 CREATE OR REPLACE VIEW journeys AS
@@ -16,7 +17,7 @@ WITH
             profile_id,
             arraySort(groupArray((ordered_at, message_id, order_id, revenue_micros, ifNull(currency, '')))) AS ends
         FROM placed_orders AS orders
-        WHERE NOT is_cancelled
+        WHERE NOT is_cancelled /* period: AND ordered_at >= {begin} AND ordered_at < {end} */
         GROUP BY profile_id
     ),
     persons AS

@@ -1,3 +1,4 @@
+-- Of a period too.
 -- Parameters: lookback_days, half_life_days. The credits of an order add up to 1 in each model.
 -- Decay counts from the last touchpoint, not from the order: the shares are the same, and never all vanish.
 CREATE OR REPLACE VIEW attribution_credits AS

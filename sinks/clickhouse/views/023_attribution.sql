@@ -1,3 +1,4 @@
+-- Of a period too.
 -- Parameters: lookback_days, half_life_days. Fractions are added up from the smallest on, so that a sum is the same each time.
 CREATE OR REPLACE VIEW attribution AS
 SELECT

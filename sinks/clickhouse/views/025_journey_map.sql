@@ -1,3 +1,4 @@
+-- Of a period too.
 -- Parameter: lookback_days. Step 0 leads from (start); who orders ends in (order), who has not so far in (none).
 CREATE OR REPLACE VIEW journey_map AS
 SELECT

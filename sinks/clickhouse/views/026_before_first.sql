@@ -1,3 +1,4 @@
+-- Of a period too.
 -- Parameter: event, as in 'Signed Up' or 'Order Completed'. At the same moment the lower message_id came first.
 CREATE OR REPLACE VIEW before_first AS
 WITH

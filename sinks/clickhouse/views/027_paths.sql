@@ -1,3 +1,4 @@
+-- Of a period too.
 -- Sessions from before they had a path are not here, nor those that may still change, which have none yet.
 CREATE OR REPLACE VIEW paths AS
 SELECT

@@ -1,3 +1,4 @@
+-- Of a period too.
 -- Less the columns of `personal`.
 CREATE OR REPLACE VIEW analyst_touchpoints AS
 SELECT * EXCEPT
