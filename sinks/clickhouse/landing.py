@@ -156,7 +156,7 @@ class Landing:
         """How each range lands: as it was declared, else with the others of its topic, if that makes one block."""
         planned = {span: begun or Declared(span.end) for span, begun in ready.items()}
         if self._reading.rows >= self._options.chunk_rows:
-            # As many as that are better off by their schemas than mixed.
+            # Each range of a full chunk is large enough by itself, and need not be looked through first.
             return planned
         for topic, target in self._targets.items():
             fresh = [span for span, begun in ready.items() if begun is None and span.topic == topic][

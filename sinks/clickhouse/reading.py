@@ -31,6 +31,8 @@ Clock = Callable[[], float]
 
 _POLL_S: Final = 0.05
 """How often brokers are asked while they have nothing more."""
+_PATIENCE_S: Final = 30.0
+"""How long what was there before may not be there: a new leader does not know at once how far it may be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class _Held:
     end: int
     declared: Declared | None = None
     records: list[Record] = field(default_factory=list)
+    missed_since_s: float = 0.0
+    """Since when the rest of what was declared is not there, by the clock; 0.0 if nobody knows that."""
 
     def ready_end(self) -> int:
         """Where the next range may end; `start` if nothing can be landed."""
@@ -115,7 +119,7 @@ class Reading:
         elif fetched.next_offset > held.end:
             # Not always behind the last record: markers of transactions take offsets.
             held.records += fetched.records
-            held.end = fetched.next_offset
+            held.end, held.missed_since_s = fetched.next_offset, 0.0
             # A broker fills its answer in the order of the question: who had none yet is asked for first next time.
             self._held[fetched.place] = self._held.pop(fetched.place)
             self.rows += len(fetched.records)
@@ -157,15 +161,19 @@ class Reading:
         Raises Moved, Stopped or CannotRead.
         """
         place, at, found = (span.topic, span.partition), span.start, list[Record]()
+        moved_s = self._clock()
         while at < span.end:
-            fetched = next(iter(self._fetcher.fetch({place: at})), None)
-            if fetched is None:
+            for fetched in self._fetcher.fetch({place: at}):
+                if fetched.is_out_of_range:
+                    return None
+                if fetched.next_offset > at:
+                    moved_s, at = self._clock(), fetched.next_offset
+                    found += fetched.records
+                    break
+                if self._clock() - moved_s >= _PATIENCE_S:
+                    return None
+            else:
                 self.wait(_POLL_S)
-                continue
-            if fetched.is_out_of_range or fetched.next_offset == at:
-                return None
-            found += fetched.records
-            at = fetched.next_offset
         return [record for record in found if record[0] < span.end]
 
     def landed(self, spans: Iterable[Span]) -> None:
@@ -191,8 +199,11 @@ class Reading:
             self.oldest_s = self._unasked_since_s or self._clock()
 
     def _ended(self, place: Place, held: _Held) -> None:
-        """There is nothing more by now: what was declared and is not there never comes."""
+        """There is nothing more by now: what was declared and is not there for long never comes."""
         if held.declared is not None and held.end < held.declared.end:
+            held.missed_since_s = held.missed_since_s or self._clock()
+            if self._clock() - held.missed_since_s < _PATIENCE_S:
+                return
             log.error("%s/%d: the broker lost offsets %d to %d", *place, held.end, held.declared.end - 1)
             held.declared = None
 

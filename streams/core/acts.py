@@ -114,10 +114,15 @@ class Acts:
         elif isinstance(message, Heed):
             self._on_heed(actor, actor.profile, message)
         else:
+            self._reopen(actor, actor.profile, message.identifier)
+
+    def _reopen(self, actor: Actor, profile: Profile, identifier: str) -> None:
+        """It may be claimed again, and is where an act has asked for it."""
+        asked = left_out.take_refused(profile, identifier)
+        if profile.lost.pop(identifier, None) is not None or asked:
             self._actors.touch(actor)
-            actor.profile.lost.pop(message.identifier, None)
-            for retry in left_out.take_refused(actor.profile, message.identifier):
-                self._send(retry)
+        for retry in asked:
+            self._send(retry)
 
     # -- the identifiers named
 

@@ -61,7 +61,10 @@ class Act(msgspec.Struct, gc=False, array_like=True, frozen=True):
 
 
 class Bid(msgspec.Struct, gc=False, array_like=True, frozen=True):
-    """A claim until it is settled: the root `claimant` saw `identifier` beside one of its own, `cause.through`."""
+    """A claim until it is settled: the root `claimant` saw `identifier` beside one of its own, `cause.through`.
+
+    Claims of a root are numbered from 1; 0 is of a link for which nobody has claimed anything yet.
+    """
 
     identifier: str
     claimant: str

@@ -90,18 +90,22 @@ def test_a_node_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pyte
         process.communicate()
 
 
+def fake_tools(directory: Path, java: str = "") -> dict[str, str]:
+    """An environment with a Java that says its version and does what the script says, and a Maven that fetches."""
+    scripts = {
+        "java": f"#!/bin/sh\n{java}\necho 'openjdk version \"17.0.1\"' >&2\n",
+        "mvn": '#!/bin/sh\nfor word; do d="${word#-DoutputDirectory=}"; done\nmkdir -p "$d"; : > "$d/kafka_2.13.jar"\n',
+    }
+    for name, script in scripts.items():
+        tool = directory / name
+        tool.write_text(script, encoding="utf-8")
+        tool.chmod(0o755)
+    return {"PATH": f"{directory}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(directory)}
+
+
 def test_a_taken_port_is_named_before_kafka_is_asked(tmp_path: Path) -> None:
     """One line about the port instead of a Java stack trace."""
-    java = tmp_path / "java"
-    java.write_text("#!/bin/sh\necho 'openjdk version \"17.0.1\"' >&2\n", encoding="utf-8")
-    java.chmod(0o755)
-    mvn = tmp_path / "mvn"
-    mvn.write_text(
-        '#!/bin/sh\nfor word; do d="${word#-DoutputDirectory=}"; done\nmkdir -p "$d"; : > "$d/kafka_2.13.jar"\n',
-        encoding="utf-8",
-    )
-    mvn.chmod(0o755)
-    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path)}
+    environ = fake_tools(tmp_path)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -109,3 +113,13 @@ def test_a_taken_port_is_named_before_kafka_is_asked(tmp_path: Path) -> None:
         with pytest.raises(NodeFailed, match=f"port {port} is not free .*another --port"):
             start(tmp_path / "node", port=port, environ=environ)
     assert status(tmp_path / "node") is None
+
+
+def test_options_of_the_java_machine_are_handed_on(tmp_path: Path) -> None:
+    """Those of KAFKA_OPTS, by words as a shell has them, to the node alone. Seen to fail when they were left out."""
+    said = tmp_path / "said"
+    java = f"""for word; do [ "$word" = kafka.Kafka ] && printf '%s\\n' "$@" > {said} && exit 1; done"""
+    environ = {**fake_tools(tmp_path, java), "KAFKA_OPTS": "-Xss2m '-Done=a b'"}
+    with pytest.raises(NodeFailed, match="ended while it started"):
+        start(tmp_path / "node", port=0, environ=environ)
+    assert {"-Xss2m", "-Done=a b"} <= set(said.read_text("utf-8").splitlines())

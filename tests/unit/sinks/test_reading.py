@@ -115,17 +115,40 @@ def test_a_range_is_read_again_whoever_has_it(world: World, monkeypatch: pytest.
 def test_a_range_that_is_not_there_any_more_is_none(
     world: World, monkeypatch: pytest.MonkeyPatch, is_deleted: bool
 ) -> None:
-    """Deleted at its start, or lost at its end."""
+    """Deleted at its start; or lost at its end, which is so once it has been so for half a minute."""
+    waits_s: list[float] = []
+
+    def wait(wait_s: float) -> None:
+        waits_s.append(wait_s)
+        world.now_s += 10
+
+    monkeypatch.setattr(world.reading, "wait", wait)
     ends = Fetched(PLACE, 1, 1, is_out_of_range=is_deleted)
     monkeypatch.setattr(Fetcher, "fetch", lambda *_: [ends])
     assert world.reading.again(Span(*PLACE, 1, 6)) is None
+    assert len(waits_s) == (0 if is_deleted else 3)
+
+
+def test_a_range_that_a_new_leader_does_not_know_yet_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is a broker that says nothing one that has nothing."""
+    answers = [[], [Fetched(PLACE, 1, 1)], [Fetched(PLACE, 2, 2, [(1, b"a")])]]
+    monkeypatch.setattr(world.reading, "wait", lambda _: None)
+    monkeypatch.setattr(Fetcher, "fetch", lambda *_: answers.pop(0))
+    assert world.reading.again(Span(*PLACE, 1, 2)) == [(1, b"a")]
 
 
 def test_a_declared_range_that_the_broker_lost_is_given_up(world: World, error_log: list[str]) -> None:
-    """Not while the broker may still have it: only where it ends before the range does."""
+    """Not while the broker may still have it: only where it ends before the range does, for half a minute."""
     world.hold(0, Declared(3))
     world.read([(0, b"a")], 1, end=2)
     assert error_log == []
+    world.read([], 1, end=1)
+    world.now_s += 29
+    world.read([], 1, end=1)
+    assert world.reading.ready() == {}
+    world.now_s += 1
     world.read([], 1, end=1)
     assert [each.partition(": ")[2] for each in error_log] == ["sessions/0: the broker lost offsets 1 to 2"]
     assert world.reading.ready() == {Span(*PLACE, 0, 1): None}
