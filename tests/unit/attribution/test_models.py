@@ -59,13 +59,14 @@ def expected_of_a_walk(paths: Sequence[Path], removed: str | None, *, of_revenue
     return brought
 
 
-@pytest.mark.parametrize("world", WORLDS)
-def test_markov_credits_what_a_walk_loses(seed: int, world: int) -> None:
+@pytest.mark.parametrize(("known", "world"), [*((None, world) for world in WORLDS), (41_113_262, 13)])
+def test_markov_credits_what_a_walk_loses(seed: int, known: int | None, world: int) -> None:
     """One inverse of the chain gives what walking it gives, once with each channel removed.
 
-    Seen to fail with the division by a channel's own entry in the fundamental matrix left out.
+    To twelve digits of the whole: in the known one a channel brings nothing, and a walk loses 9e-8 of 4e8 to
+    rounding without it. Seen to fail with the division by a channel's own entry in the fundamental matrix left out.
     """
-    paths = some_paths(seed, world)
+    paths = some_paths(seed if known is None else known, world)
     found, total = markov(paths), totals(paths)
     for of_revenue, whole in ((False, total.conversions), (True, total.revenue)):
         base = expected_of_a_walk(paths, None, of_revenue=of_revenue)
@@ -75,7 +76,7 @@ def test_markov_credits_what_a_walk_loses(seed: int, world: int) -> None:
             each: credit.revenue if of_revenue else credit.conversions for each, credit in found.items()
         }
         assert credited == pytest.approx(
-            {each: loss * scale for each, loss in lost.items()}, rel=1e-9, abs=1e-9
+            {each: loss * scale for each, loss in lost.items()}, rel=1e-9, abs=1e-12 * max(1.0, whole)
         )
 
 
