@@ -241,8 +241,23 @@ def test_event_time_never_lies_behind_receipt(world: World) -> None:
     assert world.ask(TOUCHPOINTS) == [("m1", "p1", "s1")]
 
 
-def test_clock_ahead_of_the_broker_keeps_its_session(world: World) -> None:
-    """Where arrival cut the event time, the session it counted to may end before the time the record claims."""
+def test_event_time_never_lies_behind_arrival(world: World) -> None:
+    """Nor may who received it be ahead: its session is found anew where the one it was written with was retracted.
+
+    Seen to fail with an event time of a year later, which no session covers.
+    """
+    world.session("s2", 5, 5)
+    world.session("s2", 5, 5, revision=2, is_retracted=True, retracted_into="s1")
+    world.session("s1", 0, 5)
+    ahead = AT_MS + 999 * MINUTE
+    arrived = AT_MS + 5 * MINUTE
+    world.touch("m1", occurred_at=ahead, received_at=ahead, stitched_at=arrived, session_id="s2")
+    assert world.ask(TOUCHPOINTS) == [("m1", "p1", "s1")]
+
+
+def test_touchpoint_keeps_a_session_whose_later_end_is_on_its_way(world: World) -> None:
+    """Topics land one after the other: what it was written with holds though the session still ends before it."""
+    world.belongs("user_id:1", "p1", own="p2")
     world.session("s1", 0, 10)
     world.touch("m1", at=12, session_id="s1")
     assert world.ask(TOUCHPOINTS) == [("m1", "p1", "s1")]

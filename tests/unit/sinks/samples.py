@@ -51,11 +51,11 @@ _SAMPLES: Final[dict[str, dict[str, Any]]] = {
 
 
 def framed(subject: str, **changes: Any) -> bytes:
-    """A record of any output, changed as told, as it is on the wire."""
+    """A record of any output, changed as told, as it is on the wire; a touchpoint arrives when it was received."""
     schema_id = CATALOG.id_of(subject)
     sample = _SAMPLES.get(subject) or {
         **touchpoint(channel=subject.rpartition(".")[2]),
-        "profile_id": "p1", "session_id": "s1", "stitched_at": AT_MS, "is_late": False,
+        "profile_id": "p1", "session_id": "s1", "stitched_at": changes.get("received_at", AT_MS), "is_late": False,
         "identified_by": "",
     }  # fmt: skip
     return _encoded(schema_id, {**sample, **changes})
