@@ -81,10 +81,13 @@ class Journal:
         if self.floor_ms > NEVER:
             self._compact()
         held = {digest for _, digest, _, _, _, _ in self.rows()}
+        added: list[bytes] = []
         for occurred_ms, digest, member, channel, kind, revenue_micros in other.rows():
             if digest not in held:
                 held.add(digest)
-                self._add(digest, _pack(occurred_ms, digest, index[member], channel, kind, revenue_micros))
+                added.append(_pack(occurred_ms, digest, index[member], channel, kind, revenue_micros))
+        self._add_all(added)
+        self._digests = held if len(self.parts) > FEW_PARTS else None
 
     def take_out(self, members: dict[int, int]) -> list[Row]:
         """Remove and return the entries that came through these members, with the places they are given there."""
@@ -92,12 +95,14 @@ class Journal:
         self.clear()
         self.floor_ms = NEVER
         taken: list[Row] = []
+        left: list[bytes] = []
         for occurred_ms, digest, member, channel, kind, revenue_micros in held:
             place = members.get(member)
             if place is None:
-                self._add(digest, _pack(occurred_ms, digest, member, channel, kind, revenue_micros))
+                left.append(_pack(occurred_ms, digest, member, channel, kind, revenue_micros))
             else:
                 taken.append((occurred_ms, digest, place, channel, kind, revenue_micros))
+        self._add_all(left)
         return taken
 
     def drop_before(self, cutoff_ms: int) -> None:
@@ -121,8 +126,7 @@ class Journal:
         held = self.rows()
         self.clear()
         self.floor_ms = NEVER
-        for occurred_ms, digest, member, channel, kind, revenue_micros in held:
-            self._add(digest, _pack(occurred_ms, digest, member, channel, kind, revenue_micros))
+        self._add_all([_pack(*row) for row in held])
 
     def _all_rows(self) -> list[Row]:
         return _unpacked(b"".join((*self.parts, self.tail)))
@@ -137,6 +141,15 @@ class Journal:
             self.parts += (tail,)
             tail = b""
         self.tail = tail
+
+    def _add_all(self, entries: list[bytes]) -> None:
+        """The same of many, with one look at the parts; of their digests nothing is noted."""
+        tail = b"".join((self.tail, *entries))
+        full = len(tail) // PART_BYTES
+        number = self.first + len(self.parts)
+        self._mark(number, number + full)
+        self.parts += tuple([tail[at * PART_BYTES : (at + 1) * PART_BYTES] for at in range(full)])
+        self.tail = tail[full * PART_BYTES :]
 
     def clear(self) -> None:
         """Forget everything; the numbers of parts are not used again."""

@@ -137,11 +137,14 @@ class Links:
 
 def links_of(rows: Iterable[LinkRow], members: int) -> Links:
     """The tree as it was stored; members from before links were kept hang on the first."""
-    links = Links()
-    for parent, at_ms, digest in rows:
-        links.append(parent, at_ms, digest)
-    while len(links.parents) < members:
-        links.append(0, NEVER, 0)
+    links, held = Links(), [*rows]
+    held += [(0, NEVER, 0)] * (members - 1 - len(held))
+    links.parents += [parent for parent, _, _ in held]
+    links.times_ms += [at_ms for _, at_ms, _ in held]
+    links.digests += [digest for _, _, digest in held]
+    links.newest_ms = max(links.times_ms)
+    if members > PART:
+        links.dirty = set(range((members - 1) // PART))
     return links
 
 

@@ -119,7 +119,8 @@ class Profiles:
         mine.spare = list(dict.fromkeys((*mine.spare, *theirs.spare)))
         mine.acts = joined(mine.acts, theirs.acts)
         # Those counted when the other proposed may have been answered since.
-        claims.take(mine.reserved, {mine.members[at] for at in places})
+        if mine.reserved:
+            claims.take(mine.reserved, {mine.members[at] for at in places})
         for bid in claims.bids_of(theirs.reserved):
             claims.add(mine.reserved, bid)
         known = {action.action_id for action in mine.actions}

@@ -4,7 +4,7 @@ So that what a profile of 100,000 identifiers writes when one of them is linked 
 Owns the layout; must not know what a link means.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +14,7 @@ from streams.core.links import PART, PENDING, LinkRow, links_of
 from streams.core.messages import FOLLOWS_ROOT, MemberRow
 from streams.core.shapes import NEVER, Root
 
-_MISSING: Final = ("", PENDING, NEVER, 0, FOLLOWS_ROOT)
+_NO_LINK: Final = (PENDING, NEVER, 0)
 _encode: Final[Any] = msgspec.msgpack.Encoder().encode
 _decode: Final[Any] = msgspec.msgpack.Decoder(list[MemberRow]).decode
 
@@ -77,7 +77,11 @@ def read(
     key = identifier.encode()
     for number in range(head.members_parts):
         part = get(_part_key(key, number))
-        rows: Sequence[MemberRow] = _decode(part) if part is not None else [_MISSING] * PART
+        if part is None:
+            members += [""] * PART
+            links += [_NO_LINK] * PART
+            continue
+        rows: list[MemberRow] = _decode(part)
         for member, parent, at_ms, digest, through in rows:
             if through != FOLLOWS_ROOT:
                 via[len(members)] = through
