@@ -30,6 +30,7 @@ from streams.core.touchpoint import Reader, Touchpoint, stitched_ids
 from streams.runtime.batches import pack
 from streams.runtime.changelog import changelog_batches
 from streams.runtime.store.memory import MemoryStore
+from streams.runtime.worker import spare_garbage_collector
 from tests.bench.report import Row, Section
 from tests.bench.stream import Stream
 from tests.bench.tasks import BATCH_RECORDS, RULES, Tasks, rounds_of
@@ -130,13 +131,14 @@ def _after_the_step(stream: Stream, *, repeats: int) -> Iterator[Row]:
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """What was made before is not looked at again by the collector, as it would not be in a worker."""
-    gc.collect()
-    gc.freeze()
+    """The collector as it is in a worker: what was made before is not looked at again, and what is new seldom."""
+    before = gc.get_threshold()
+    spare_garbage_collector()
     try:
         yield
     finally:
         gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 def _read(stream: Stream) -> float:
