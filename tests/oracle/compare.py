@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
 from tests.oracle.actions import PAYMENT, Action, expected_as_of, has_failed
+from tests.oracle.acts import Act
 from tests.oracle.landed import Emission, Landed, LandedAction, LandedCart, LandedSession, Query, read_landed
 from tests.oracle.persons import persons_of
 from tests.oracle.sessions import Session
@@ -243,15 +244,16 @@ def _was_right(expected: Answer, copies: CopiesByMessage, emission: Emission) ->
     return any(
         action.key == (opened_by, emission.trigger, emission.step)
         for until_ms in _moments(clock_ms, (arrived_ms(t, rules) for t in known))
-        for acts_until_ms in _moments(clock_ms, (act.arrival_ms for act in expected.acts))
-        for action in expected_as_of(
-            known,
-            clock_ms,
-            rules,
-            [act for act in expected.acts if act.arrival_ms <= acts_until_ms],
-            read_until_ms=until_ms,
-        )
+        for acts in _read_so_far(clock_ms, expected.acts)
+        for action in expected_as_of(known, clock_ms, rules, acts, read_until_ms=until_ms)
     )
+
+
+def _read_so_far(clock_ms: int, acts: Sequence[Act]) -> list[list[Act]]:
+    """All that had arrived by that clock, with none, one, two … of what came next, of one moment too."""
+    in_order = sorted(acts, key=lambda act: act.arrival_ms)
+    arrived = sum(act.arrival_ms <= clock_ms for act in acts)
+    return [in_order[:number] for number in range(arrived, len(acts) + 1)]
 
 
 def _moments(clock_ms: int, arrivals_ms: Iterable[int]) -> list[int]:

@@ -65,6 +65,7 @@ ONCE = {
     10_166_484: "carts were decided on while a claim of their owner waited for others, longer than the clocks' rounds",
     9_012_741: "an identifier followed whom its claim was passed on to, and gave itself to two",
     21_055_150: "the answer to a claim overtook the state that the claim was in, which came back unanswered",
+    23_191_896: "the judge took an action for false that was right between two acts of one moment",
 }
 REPEATED_ONCE = {
     7_006_438: "a claim that was sent again was answered again, and its answer made a root anew, without its state",
