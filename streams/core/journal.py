@@ -74,7 +74,15 @@ class Journal:
         self, occurred_ms: int, digest: int, member: int, channel: int, kind: int, revenue_micros: int
     ) -> None:
         """Add one entry."""
-        self._add(digest, _pack(occurred_ms, digest, member, channel, kind, revenue_micros))
+        if self._digests is not None:
+            self._digests.add(digest)
+        tail: bytes = self.tail + _pack(occurred_ms, digest, member, channel, kind, revenue_micros)
+        if len(tail) >= PART_BYTES:
+            number = self.first + len(self.parts)
+            self._mark(number, number + 1)
+            self.parts += (tail,)
+            tail = b""
+        self.tail = tail
 
     def extend(self, other: "Journal", index: Sequence[int]) -> None:
         """Add another's entries whose touchpoints are not here yet; `index` tells its members' places here."""
@@ -131,19 +139,8 @@ class Journal:
     def _all_rows(self) -> list[Row]:
         return _unpacked(b"".join((*self.parts, self.tail)))
 
-    def _add(self, digest: int, entry: bytes) -> None:
-        if self._digests is not None:
-            self._digests.add(digest)
-        tail = self.tail + entry
-        if len(tail) >= PART_BYTES:
-            number = self.first + len(self.parts)
-            self._mark(number, number + 1)
-            self.parts += (tail,)
-            tail = b""
-        self.tail = tail
-
     def _add_all(self, entries: list[bytes]) -> None:
-        """The same of many, with one look at the parts; of their digests nothing is noted."""
+        """Add many, with one look at the parts; of their digests nothing is noted."""
         tail = b"".join((self.tail, *entries))
         full = len(tail) // PART_BYTES
         number = self.first + len(self.parts)
