@@ -275,7 +275,10 @@ class Contests:
         """The claim has made two profiles one. What was cut for it is asked again: who stood against may have left
         before they were one."""
         claimant = actor.index.get(bid.claimant)
-        if claimant is not None and profile.is_expected(claimant):
+        if claimant is None:
+            # Who has claimed has left with its claim, and what it was linked by is here: that is its answer too.
+            self._send(Retry(bid.claimant, bid))
+        elif profile.is_expected(claimant):
             # It comes unanswered with the state of who has claimed.
             profile.waiting.append(Retry(actor.identifier, bid))
         else:

@@ -73,6 +73,7 @@ REPEATED_ONCE = {
     21_055_457: "a person was cut for a link that an act had parted, and stayed cut",
     22_079_237: "a merge that was read before the allow that lets it count was let go",
     22_043_279: "the judge took an action for false that was right by what had been read ahead of the clock",
+    24_002_089: "two became one by a claim after who had claimed was split off, and it stayed unanswered",
 }
 
 
