@@ -50,7 +50,7 @@ def sink(broker: EmbeddedBroker, warehouse: Warehouse, at: str = "") -> subproce
 
 
 def land_the_rest(broker: EmbeddedBroker, warehouse: Warehouse, feed: Feed) -> None:
-    """With a sink that nothing befalls; it has one more record to land, for until it is up SIGTERM would just end it."""
+    """With a sink that nothing befalls, and that has a record to land: until it is up, SIGTERM would just end it."""
     feed.write(1)
     last = sink(broker, warehouse)
     until(AllLanded(warehouse, feed))
