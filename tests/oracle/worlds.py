@@ -187,8 +187,13 @@ def _acts(seed: int, fed: Sequence[Touchpoint]) -> tuple[Act, ...]:
     ]
     if rng.random() < 0.67 or len(set(known)) < 2:
         return ()
+    return acts_about(rng, known, fed, rng.choice([1, 1, 2, 3]))
+
+
+def acts_about(rng: Random, known: Sequence[str], fed: Sequence[Touchpoint], count: int) -> tuple[Act, ...]:
+    """So many acts about some of these identifiers, done around the touchpoints; the first now and then twice."""
     acts = []
-    for n in range(rng.choice([1, 1, 2, 3])):
+    for n in range(count):
         kind = rng.choice(["merge", "merge", "alias", "split", "split", "block", "allow"])
         names = tuple(dict.fromkeys(rng.choices(known, k=rng.choice([1, 1, 2]))))
         acted_ms = rng.choice(fed).occurred_ms + rng.choice([-MINUTE_MS, 0, 1, HOUR_MS])

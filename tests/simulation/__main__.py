@@ -23,20 +23,24 @@ def main() -> None:
     parser.add_argument("seed", type=int)
     parser.add_argument("count", type=int, nargs="?", default=1)
     parser.add_argument("--commits", type=Commits, choices=list(Commits), help="instead of each seed's own")
+    parser.add_argument(
+        "--tangles", action="store_true", help="worlds that are all identity, and soon played"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--shrink", metavar="KIND", help="make the failure small; KIND as in false_actions")
     given = parser.parse_args()
     if given.count == 1:
-        is_right = play_one(given.seed, given.commits, shrunk_to=given.shrink)
+        is_right = play_one(given.seed, given.commits, is_tangle=given.tangles, shrunk_to=given.shrink)
     else:
-        is_right = play_many(range(given.seed, given.seed + given.count), given.commits, jobs=given.jobs)
+        seeds = range(given.seed, given.seed + given.count)
+        is_right = play_many(seeds, given.commits, are_tangles=given.tangles, jobs=given.jobs)
     raise SystemExit(0 if is_right else 1)
 
 
-def play_one(seed: int, commits: Commits | None, *, shrunk_to: str | None) -> bool:
+def play_one(seed: int, commits: Commits | None, *, is_tangle: bool, shrunk_to: str | None) -> bool:
     """Tells how it is played, or the smallest play found that fails alike, and what is wrong."""
-    outcome = outcome_of(seed, commits)
-    case = Play(world_of(seed), setting_of(seed, outcome.commits), seed)
+    outcome = outcome_of(seed, commits, is_tangle=is_tangle)
+    case = Play(world_of(seed, is_tangle=is_tangle), setting_of(seed, outcome.commits), seed)
     if shrunk_to:
         case = shrink(case, kind=shrunk_to)
     print(*told(case), sep="\n")
@@ -44,10 +48,10 @@ def play_one(seed: int, commits: Commits | None, *, shrunk_to: str | None) -> bo
     return not outcome.is_wrong
 
 
-def play_many(seeds: range, commits: Commits | None, *, jobs: int) -> bool:
+def play_many(seeds: range, commits: Commits | None, *, are_tangles: bool, jobs: int) -> bool:
     """Tells each failure as it comes, how far it is now and then, and a summary in one line."""
     progress = Progress(len(seeds))
-    for outcome in outcomes_of(seeds, commits, jobs=jobs):
+    for outcome in outcomes_of(seeds, commits, jobs=jobs, are_tangles=are_tangles):
         progress.add(outcome)
     print(f"seeds {seeds.start} to {seeds.stop - 1}, {commits or 'commits of their own'}: {progress}")
     return progress.failed == 0

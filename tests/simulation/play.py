@@ -12,6 +12,7 @@ from tests.oracle.acts import JOINING, Act, accounts, valid_acts
 from tests.oracle.compare import Differences, answer, differences
 from tests.oracle.persons import components, on_time, persons_of, placed_of
 from tests.oracle.rules import Rules as OracleRules
+from tests.oracle.tangles import tangle
 from tests.oracle.touchpoints import Touchpoint, arrived_ms, is_late, occurred_ms, usable_identifiers
 from tests.oracle.worlds import Tick, World, shuffled, world
 from tests.simulation.cluster import Cluster, Commits, Faults
@@ -35,8 +36,10 @@ class Setting:
     piece_members: int
 
 
-def world_of(seed: int) -> World:
-    """The world of a seed, as it is or in another order of arrival."""
+def world_of(seed: int, *, is_tangle: bool = False) -> World:
+    """The world of a seed, as it is or in another order of arrival; or its tangle."""
+    if is_tangle:
+        return tangle(seed)
     original = world(seed)
     style = Random(f"order {seed}").choice(["as it is", "as it is", "moved", "kept"])
     if style == "as it is":

@@ -41,6 +41,7 @@ class Outcome:
     commits: Commits
     found: Differences
     is_compared: bool = True
+    is_tangle: bool = False
 
     @property
     def is_wrong(self) -> bool:
@@ -49,21 +50,22 @@ class Outcome:
 
     def __str__(self) -> str:
         """The command that repeats it, and what is wrong."""
-        return f"python -m tests.simulation {self.seed} --commits {self.commits}\n{self.found}"
+        style = " --tangles" if self.is_tangle else ""
+        return f"python -m tests.simulation {self.seed} --commits {self.commits}{style}\n{self.found}"
 
 
-def outcome_of(seed: int, commits: Commits | None = None) -> Outcome:
+def outcome_of(seed: int, commits: Commits | None = None, *, is_tangle: bool = False) -> Outcome:
     """The seed's world, played and judged; a broken invariant is wrong too. With the seed's own commits, or others."""
     commits = commits or COMMITS[seed % len(COMMITS)]
-    world = world_of(seed)
+    world = world_of(seed, is_tangle=is_tangle)
     if is_beyond_comparison(world):
-        return Outcome(seed, commits, Differences(), is_compared=False)
+        return Outcome(seed, commits, Differences(), False, is_tangle)
     try:
         found = _found(seed, world, commits)
     except Exception:
         found = Differences()
         found.note("wrong", traceback.format_exc())
-    return Outcome(seed, commits, found)
+    return Outcome(seed, commits, found, is_tangle=is_tangle)
 
 
 def _found(seed: int, world: World, commits: Commits) -> Differences:
@@ -95,9 +97,11 @@ def _wrong_where_it_is_narrow(seed: int, world: World) -> Iterator[str]:
         yield f"under narrow limits, {line}"
 
 
-def outcomes_of(seeds: Iterable[int], commits: Commits | None, *, jobs: int) -> Iterator[Outcome]:
+def outcomes_of(
+    seeds: Iterable[int], commits: Commits | None, *, jobs: int, are_tangles: bool = False
+) -> Iterator[Outcome]:
     """Of every seed, as they come, from so many processes."""
-    play = partial(outcome_of, commits=commits)
+    play = partial(outcome_of, commits=commits, is_tangle=are_tangles)
     if jobs == 1:
         yield from map(play, seeds)
         return
