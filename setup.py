@@ -53,6 +53,7 @@ COMPILED = (
     "streams/core/timers.py",
     "streams/core/touchpoint.py",
     "streams/core/vocabulary.py",
+    "streams/core/weighing.py",
 )
 
 try:

@@ -28,20 +28,24 @@ from streams.core.arrivals import Arrival
 from streams.core.belongings import ALLOWED, BLOCKED, LINKED, SPLIT_OFF, Belonging
 from streams.core.control import ALIAS, ALLOW, BLOCK, MERGE, SPLIT
 from streams.core.decided import (
+    accounts,
     cause_of,
     epoch_of,
+    is_about,
     is_blocked,
     is_kept,
     joined,
     last_said,
     linked_by,
     parting,
+    taken_back,
 )
 from streams.core.limits import Limits
 from streams.core.messages import Act, Bid, Cause, Decree, ForActs, Heed, Link, Message, Reopen
 from streams.core.partings import Partings
 from streams.core.profile import Profiles
 from streams.core.shapes import NO_TIMER
+from streams.core.weighing import surplus
 
 _TAKEN: Final = {MERGE: LINKED, ALIAS: LINKED, BLOCK: BLOCKED, ALLOW: ALLOWED}
 """What is said of an act when it is taken; of a split, that the identifiers have left."""
@@ -88,15 +92,6 @@ class Acts:
         for name in (*act.identifiers, act.into) if act.into else act.identifiers:
             self._send(Decree(name, act))
 
-    def are_parted(self, actor: Actor, profile: Profile, identifier: str, cause: Cause) -> bool:
-        """True if the link of an identifier with a member of a root does not count, as far as the root knows."""
-        if actor.mark and cause.through == actor.identifier:
-            return True
-        if not profile.acts:
-            return False
-        known = (cause.through, identifier) if identifier in actor.index else (cause.through,)
-        return parting(profile.acts, cause.through, identifier, cause.occurred_ms, known) is not None
-
     def refuses(self, actor: Actor, bid: Bid) -> bool:
         """True if the link of a bid does not count, as far as the identifier knows that it is about."""
         name, cause = actor.identifier, bid.cause
@@ -135,11 +130,14 @@ class Acts:
         if is_kept(act, self._limits):
             self._actors.touch(actor)
             actor.acts = acts
-        if act.kind in (BLOCK, ALLOW):
-            self._mark(actor)
-        elif act.kind == SPLIT:
-            actor.epoch = epoch_of(acts, actor.identifier)
-            self._partings.say_split(actor, cause_of(act, actor.identifier))
+        if is_about(act, actor.identifier):
+            if act.kind in (BLOCK, ALLOW):
+                self._mark(actor)
+            elif act.kind == SPLIT:
+                actor.epoch = epoch_of(acts, actor.identifier)
+                self._partings.say_split(actor, cause_of(act, actor.identifier))
+            for name, untold in taken_back(acts, act, actor.identifier, self._limits):
+                self._send(Decree(name, untold))
         self._send(Heed(actor.root, actor.identifier, [act]))
         one, others = linked_by(act)
         if one == actor.identifier:
@@ -172,39 +170,45 @@ class Acts:
             profile.waiting.append(message)
             return
         acts = joined(profile.acts, [act for act in message.acts if is_kept(act, self._limits)])
-        is_new = acts is not profile.acts
+        is_new = message.has_learned or acts is not profile.acts
         profile.acts = acts
         for act in message.acts:
             # Until the clock has passed it, not everything is known that was in Kafka by then.
             profile.arrived_ms = max(profile.arrived_ms, act.arrived_ms)
             self._say(actor, message.identifier, act)
-        is_parted = self._part(actor, profile)
+        is_parted = bool(profile.acts) and self._part(actor, profile)
         self._rename(actor, profile)
         if is_new or is_parted:
             self._ask_again(actor, profile)
+        if is_parted:
+            self._partings.resume(profile)
 
     def _say(self, actor: Actor, identifier: str, act: Act) -> None:
         """That an act about a member was taken; what comes of it is said where it happens."""
         kind = _TAKEN.get(act.kind)
-        if kind is not None and identifier != act.into:
+        if kind is not None and identifier in act.identifiers and identifier != act.into:
             cause, name = cause_of(act, act.into or identifier), actor.identifier
             self._partings.belongings.append(
                 Belonging(actor, actor.profile_id, name, kind, cause, identifier=identifier, rule=act.kind)
             )
 
     def _part(self, actor: Actor, profile: Profile) -> bool:
-        """Cut the links that do not count any more, the lowest first, so that no part has one; True if one had."""
+        """Cut the links that do not count any more, the lowest first, so that no part has one; True if one had.
+
+        Nor do those count by which a person has two accounts, where an act has taken back what made them one.
+        """
         links, members = profile.links, profile.members
-        found: list[tuple[int, int, Act]] = []
+        found: dict[int, Act] = {}
         for child, parent in enumerate(links.parents):
             if parent >= 0:
                 both = members[parent], members[child]
                 act = parting(profile.acts, both[0], both[1], links.times_ms[child], both)
                 if act is not None:
-                    found.append((-len(links.path(0, child)), child, act))
-        found.sort(key=lambda each: each[:2])
-        for _, child, act in found:
-            through = members[links.parents[child]]
+                    found[child] = act
+        for child in surplus(self._limits, profile, accounts(profile.acts, self._limits), found):
+            found[child] = profile.acts[-1]
+        for child in links.lowest_first(found):
+            act, through = found[child], members[links.parents[child]]
             self._partings.cut(actor, profile, child, cause_of(act, through), act.kind)
         return bool(found)
 

@@ -3,9 +3,13 @@
 Owns how they are kept; must not know what an answer means (see `identity`).
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 
-from streams.core.messages import Bid
+import msgspec
+
+from streams.core.decided import parting
+from streams.core.limits import kind_of
+from streams.core.messages import Act, Bid
 
 Claims = dict[str, list[Bid]]
 
@@ -45,6 +49,35 @@ def take(claims: Claims, claimants: Container[str]) -> Claims:
     for bid in bids_of(taken):
         remove(claims, bid)
     return taken
+
+
+def keeping_room(bids: Iterable[Bid], acts: Sequence[Act]) -> list[Bid]:
+    """Those for which there must be room when they come; nothing comes of a link that acts have parted."""
+    return [
+        bid
+        for bid in bids
+        if bid.keeps_room
+        and not (acts and parting(acts, bid.cause.through, bid.identifier, bid.cause.occurred_ms, ()))
+    ]
+
+
+def brought(bids: Iterable[Bid], *here: Container[str]) -> dict[str, int]:
+    """How many of each type they bring along with identifiers that are not `here`."""
+    counts: dict[str, int] = {}
+    for bid in bids:
+        if bid.brings not in ("", kind_of(bid.identifier)) and not any(
+            bid.identifier in names for names in here
+        ):
+            counts[bid.brings] = 1
+    return counts
+
+
+def keep_no_room(claims: Claims, kind: str) -> None:
+    """A better link needs the room for the one of this type."""
+    for bids in claims.values():
+        for place, bid in enumerate(bids):
+            if kind in (bid.brings, kind_of(bid.identifier)):
+                bids[place] = msgspec.structs.replace(bid, keeps_room=False)
 
 
 def _is_same(one: Bid, other: Bid) -> bool:

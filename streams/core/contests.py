@@ -6,11 +6,14 @@ there, and what hangs on the other side becomes somebody else's. That is Kruskal
 keeps the matroid's exchange rule, so the answer depends on the links alone and on no order. At other limits (five
 e-mails) whoever comes when there is no room is refused.
 
+Who has cut for a link claims by it, and keeps room for who comes with it: others who would get in meanwhile would be
+cut again, for ever. A better link needs no such room, so of several that are under way the best is settled first.
+
 Owns contests and identifiers that are nobody's; must not know how profiles become one (see `identity`) or two (see
 `partings`).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -38,9 +41,16 @@ from streams.core.partings import Partings
 from streams.core.profile import Profiles
 from streams.core.rules import Rules
 from streams.core.shapes import NO_TIMER
+from streams.core.weighing import nearest
 
+ROOM: Final = "room"
+WAITS: Final = "waits"
+FULL: Final = "full"
+CUT: Final = "cut"
 PARTED: Final = "parted"
 """Instead of a type: it is no limit that stands against a link, but an act."""
+TURNED: Final = "turned"
+"""Instead of a type: nothing stands against the link, the other side claims by it."""
 _MOST_RIVALS: Final = 64
 
 
@@ -56,7 +66,7 @@ class Contests:
         rules: Rules,
         *,
         send: Callable[[Message], None],
-        tie: Callable[[Actor, str, Cause], None],
+        tie: Callable[[Actor, str, Cause, str], None],
     ) -> None:
         self._actors = actors
         self._profiles = profiles
@@ -75,65 +85,60 @@ class Contests:
             profile, identifier, cause, self._weight(identifier, cause)
         )
 
-    def has_room(self, actor: Actor, profile: Profile, identifier: str, cause: Cause) -> bool:
-        """Whether a root may claim one more; where it has one of a kind already, the worst link decides."""
+    def room_for(self, actor: Actor, profile: Profile, identifier: str, cause: Cause) -> str:
+        """Whether a root may claim one more: ROOM, WAITS, FULL, or CUT if the worst of its links was in the way."""
         kind = self.broken_by(actor, profile, (identifier,))
         if not kind:
-            return True
-        if not self._limits.is_unique(kind):
-            left_out.refuse(profile, identifier, cause, self._weight(identifier, cause))
-            self._refused(actor, identifier, kind, cause)
-            return False
-        held = only_one(actor.index, kind)
-        if held is None or profile.expecting:
-            self.wait(profile, Link(actor.identifier, identifier, cause))
-            return False
-        path = profile.links.path(actor.index[held], actor.index[cause.through])
-        worst, weight = self.worst(profile, path)
-        if weight is None or weight <= self._weight(identifier, cause):
-            left_out.refuse(profile, identifier, cause, self._weight(identifier, cause))
-            self._refused(actor, identifier, kind, cause)
-            return False
-        self._partings.cut(actor, profile, worst, cause, self._limits.rule(kind))
-        self._tie(actor, identifier, cause)
-        return False
+            return ROOM
+        link = self._weight(identifier, cause)
+        if self._limits.is_unique(kind):
+            if only_one(actor.index, kind) is None or profile.expecting:
+                return WAITS
+            worst, weight = nearest(self._limits, actor, kind, actor.index[cause.through])
+            if weight is not None and weight > link:
+                self._partings.cut(actor, profile, worst, cause, self._limits.rule(kind))
+                return CUT
+        left_out.refuse(profile, identifier, cause, link)
+        self._refused(actor, identifier, kind, cause)
+        return FULL
 
     def broken_by(
         self,
         actor: Actor,
         profile: Profile,
-        more: Iterable[str],
+        members: Sequence[str],
+        reserved: Sequence[Bid] = (),
         acts: Sequence[Act] = (),
         counts: Mapping[str, int] | None = None,
     ) -> str:
-        """The type of which a root would have too many with these, what is to come counted in; "" if of none.
+        """The type of which a root would have too many with these members, "" if of none, what is to come counted in.
 
-        `acts` are those that somebody else knows of; `counts` are of still more identifiers, by type.
+        That is what is claimed here and what they have `reserved`. `acts` are those that they know of; `counts` are of
+        still more members, by type.
         """
-        held: Iterable[str] = [name for name in profile.reserved if name not in actor.index]
-        if profile.acts or acts:
-            same = accounts(joined(profile.acts, acts), self._limits)
-            names = {same.get(name, name) for name in (*actor.index, *held)}
+        known = joined(profile.acts, acts)
+        claimed = claims.keeping_room(claims.bids_of(profile.reserved), known) if profile.reserved else []
+        reserved = claims.keeping_room(reserved, known)
+        held = {bid.identifier for bid in claimed if bid.identifier not in actor.index}
+        more = {*members, *[bid.identifier for bid in reserved]}
+        if known:
+            # What is claimed had room as far as this root knew: if it comes now, it must have some by all acts.
+            same = accounts(known, self._limits)
+            names = {same.get(name, name) for name in actor.index}
+            names.update(same.get(name, name) for name in held if name not in more)
             fresh = {same.get(name, name) for name in more} - names
             mine: Mapping[str, int] = counts_of(names)
         else:
-            fresh = {name for name in more if name not in actor.index and name not in profile.reserved}
+            fresh = {name for name in more if name not in actor.index and name not in held}
             mine = _added(actor.counts(), counts_of(held)) if held else actor.counts()
         for arriving in profile.arriving.values():
             mine = _added(mine, arriving.counts)
         theirs: Mapping[str, int] = counts_of(fresh)
+        if claimed:
+            mine = _added(mine, claims.brought(claimed, actor.index, members))
+        if reserved:
+            theirs = _added(theirs, claims.brought(reserved, actor.index, members))
         return self._limits.broken_by(mine, _added(theirs, counts) if counts else theirs)
-
-    def worst(self, profile: Profile, path: Sequence[int]) -> tuple[int, Weight | None]:
-        """The worst link of a path, by its child, and its weight; None if the path is empty."""
-        links, members = profile.links, profile.members
-        found, weight = 0, None
-        for child in path:
-            at_ms, digest = links.times_ms[child], links.digests[child]
-            other = self._limits.weight(members[child], members[links.parents[child]], at_ms, digest)
-            if weight is None or other > weight:
-                found, weight = child, other
-        return found, weight
 
     # -- what is said to roots, and answered
 
@@ -151,7 +156,7 @@ class Contests:
             case Retry():
                 self.settle_bid(profile, message.bid)
                 left_out.ask_again(profile, message.bid)
-                self._tie(actor, message.bid.identifier, message.bid.cause)
+                self._tie(actor, message.bid.identifier, message.bid.cause, message.bid.brings)
                 self._partings.resume(profile)
             case Disown():
                 self._on_disown(actor, profile, message)
@@ -187,15 +192,13 @@ class Contests:
         if profile.proposal or profile.expecting:
             profile.waiting.append(message)
             return
-        held = only_one(actor.index, message.kind)
         if bid.cause.through not in actor.index:
             self._send(Retry(bid.claimant, bid))
             return
-        if held is None:
+        if only_one(actor.index, message.kind) is None:
             self._ask_again(profile, message)
             return
-        path = profile.links.path(actor.index[held], actor.index[bid.cause.through])
-        _, weight = self.worst(profile, path)
+        _, weight = nearest(self._limits, actor, message.kind, actor.index[bid.cause.through])
         self._send(Contest(bid.identifier, message.kind, bid, weight))
 
     def _on_contest(self, actor: Actor, profile: Profile, message: Contest) -> None:
@@ -209,21 +212,23 @@ class Contests:
             # It has gone since the message was sent, and knows by now where it is.
             self._send(msgspec.structs.replace(message, to=bid.identifier))
             return
-        held = only_one(actor.index, message.kind)
         if bid.claimant in actor.index:
             self._send(Retry(bid.claimant, bid))
             return
-        if held is None:
+        if only_one(actor.index, message.kind) is None:
             self._ask_again(profile, message)
             return
-        path = profile.links.path(actor.index[bid.identifier], actor.index[held])
-        worst, mine = self.worst(profile, path)
+        worst, mine = nearest(self._limits, actor, message.kind, actor.index[bid.identifier])
         link = self._weight(bid.identifier, bid.cause)
         theirs = message.theirs
         rule = self._limits.rule(message.kind)
         if mine is not None and mine > link and (theirs is None or mine > theirs):
             self._partings.cut(actor, profile, worst, bid.cause, rule)
-            self._send(Retry(bid.claimant, bid))
+            # Who has cut for a link claims by it: until that is settled, there is no room for others.
+            self._send(Release(bid.claimant, bid, actor.identifier, rule, False, TURNED, None))
+            cause = msgspec.structs.replace(bid.cause, through=bid.identifier)
+            self._tie(actor, bid.cause.through, cause, message.kind)
+            self._partings.resume(profile)
             return
         is_cut = theirs is not None and theirs > link
         if not is_cut:
@@ -233,12 +238,16 @@ class Contests:
         self._send(Release(bid.claimant, bid, actor.identifier, rule, is_cut, message.kind, beat))
 
     def _ask_again(self, profile: Profile, message: Weigh | Contest) -> None:
-        """There is nothing of the kind any more that stands against a bid; where one is claimed, its answer decides."""
-        awaited = [name for name in profile.reserved if name != message.bid.identifier]
-        if any(kind_of(name) == message.kind for name in awaited):
-            profile.waiting.append(message)
-        else:
-            self._send(Retry(message.bid.claimant, message.bid))
+        """There is nothing of the kind any more that stands against a bid, unless a better claim brings one: its answer
+        decides. A worse one has to make room. Only who is worse waits, so waits cannot form a circle."""
+        link = self._weight(message.bid.identifier, message.bid.cause)
+        for bid in claims.keeping_room(claims.bids_of(profile.reserved), profile.acts):
+            is_rival = message.kind in (bid.brings, kind_of(bid.identifier))
+            if is_rival and self._weight(bid.identifier, bid.cause) < link:
+                profile.waiting.append(message)
+                return
+        claims.keep_no_room(profile.reserved, message.kind)
+        self._send(Retry(message.bid.claimant, message.bid))
 
     def _on_release(self, actor: Actor, profile: Profile, message: Release) -> None:
         bid = message.bid
@@ -247,14 +256,19 @@ class Contests:
             return
         self.settle_bid(profile, bid)
         if message.is_cut:
-            held = only_one(actor.index, message.kind)
+            brings = message.kind
             through = actor.index.get(bid.cause.through)
-            if held is not None and through is not None:
-                worst, weight = self.worst(profile, profile.links.path(actor.index[held], through))
+            if through is not None and only_one(actor.index, message.kind) is not None:
+                worst, weight = nearest(self._limits, actor, message.kind, through)
                 if weight is not None and message.beat is not None and weight > message.beat:
                     self._partings.cut(actor, profile, worst, bid.cause, message.rule)
-            self._tie(actor, bid.identifier, bid.cause)
-        elif bid.cause.through in actor.index:
+                else:
+                    brings = ""
+            self._tie(actor, bid.identifier, bid.cause, brings)
+        elif bid.cause.through not in actor.index and message.kind != TURNED:
+            # What stood against it may have been on the other side.
+            self._send(Link(bid.cause.through, bid.identifier, bid.cause))
+        elif message.kind != TURNED:
             if message.kind in ("", PARTED):
                 self.remember(actor, profile, bid)
             if message.kind != PARTED:
@@ -262,7 +276,7 @@ class Contests:
                 left_out.refuse(profile, bid.identifier, bid.cause, weight, is_nobodys=not message.kind)
         if not message.is_cut:
             # Something may have been cut here to make room for it.
-            self._ask_outward(actor, profile)
+            self.ask_outward(actor, profile)
         self._partings.resume(profile)
 
     # -- bids
@@ -274,6 +288,10 @@ class Contests:
     def settle_merged(self, actor: Actor, profile: Profile, bid: Bid) -> None:
         """The claim has made two profiles one. What was cut for it is asked again: who stood against may have left
         before they were one."""
+        for claimed in claims.bids_of(profile.reserved):
+            # Their best link holds them together at once, since others may be measured against it.
+            if claimed.identifier in actor.index and claimed.cause.through in actor.index:
+                self._tie(actor, claimed.identifier, claimed.cause, "")
         claimant = actor.index.get(bid.claimant)
         if claimant is None:
             # Who has claimed has left with its claim, and what it was linked by is here: that is its answer too.
@@ -283,10 +301,12 @@ class Contests:
             profile.waiting.append(Retry(actor.identifier, bid))
         else:
             self.settle_bid(profile, bid)
-        self._ask_outward(actor, profile)
+        self.ask_outward(actor, profile)
 
-    def _ask_outward(self, actor: Actor, profile: Profile) -> None:
+    def ask_outward(self, actor: Actor, profile: Profile) -> None:
+        """Links with others that were cut may count again."""
         if profile.spare:
+            self._actors.touch(actor)
             for link in left_out.take_outward(profile, actor.index):
                 self._send(link)
 
@@ -328,6 +348,7 @@ class Contests:
                 self._send(link)
         for retry in left_out.take_refused(profile):
             self._send(retry)
+        self._partings.resume(profile)
 
     def _count_rival(self, actor: Actor, bid: Bid) -> None:
         """An identifier that many people claim, who cannot be one, says of nobody who it is."""

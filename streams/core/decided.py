@@ -61,6 +61,24 @@ def epoch_of(acts: Iterable[Act], identifier: str) -> int:
     return sum(1 for act in acts if act.kind == SPLIT and identifier in act.identifiers)
 
 
+def is_about(act: Act, identifier: str) -> bool:
+    """True if an act names it; others may have to know of one all the same (see `taken_back`)."""
+    return identifier == act.into or identifier in act.identifiers
+
+
+def taken_back(acts: Sequence[Act], act: Act, identifier: str, limits: Limits) -> list[tuple[str, Act]]:
+    """(name, act) of those who have to know, now that an identifier has heard of `act`: two names of one account are
+    two accounts again when what made them one is parted, and an act that does so need not name either."""
+    found: list[tuple[str, Act]] = []
+    for one in acts:
+        for joining, other in ((act, one), (one, act)):
+            makes_one = joining.kind in JOINING and is_kept(joining, limits)
+            if makes_one and parting((other,), identifier, "", joining.acted_ms, ()) is not None:
+                names = dict.fromkeys((*joining.identifiers, joining.into))
+                found += [(name, other) for name in names if not is_about(other, name)]
+    return found
+
+
 def linked_by(act: Act) -> tuple[str, tuple[str, ...]]:
     """(identifier, those that the act links to it): names to whose names they are, or who leaves together."""
     if act.kind in JOINING:

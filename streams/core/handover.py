@@ -193,8 +193,8 @@ class Handovers:
             self._actors.touch(actor)
             self.hold(profile)
 
-    def on_absorb(self, actor: Actor, profile: Profile, message: Absorb) -> None:
-        """Take over a child."""
+    def on_absorb(self, actor: Actor, profile: Profile, message: Absorb) -> bool:
+        """Take over a child; True if one of the two knew acts that the other did not."""
         assert message.child in profile.expecting, "the state of one that nobody has accepted"
         self._actors.touch(actor)
         profile.expecting.remove(message.child)
@@ -221,9 +221,11 @@ class Handovers:
             places = _graft(actor, profile, child, end, here, bid.cause)
             if not is_direct:
                 _follow_as_before(actor, profile, child, theirs, untold)
+        mine = profile.acts
         self._profiles.absorb(actor, child, places)
         self._partings.name(actor, profile, theirs.name, bid.cause)
         self._partings.repoint(actor, untold, bid.cause, MERGED)
+        return not len(mine) == len(theirs.acts) == len(profile.acts)
 
     def _ends(self, bid: Bid, is_theirs: bool) -> tuple[str, str]:
         """The two identifiers of the link that makes two profiles one, the child's first."""

@@ -21,7 +21,7 @@ from streams.core.actor import Actor, Profile, profile_id_of
 from streams.core.actors import Actors
 from streams.core.acts import Acts
 from streams.core.belongings import CREATED, MERGED, STITCHED, Belonging
-from streams.core.contests import Contests, is_nobodys
+from streams.core.contests import CUT, FULL, ROOM, WAITS, Contests, is_nobodys
 from streams.core.handover import Handovers
 from streams.core.identifier import Identifiers
 from streams.core.limits import Limits
@@ -57,6 +57,7 @@ from streams.core.partings import Partings
 from streams.core.profile import Profiles
 from streams.core.rules import Rules
 from streams.core.touchpoint import Touchpoint
+from streams.core.weighing import is_parted, worst_of
 
 
 class Identity:
@@ -113,41 +114,34 @@ class Identity:
     def link(self, actor: Actor, profile: Profile, touchpoint: Touchpoint, skipped: int) -> None:
         """Take in what a touchpoint of a root shows: its identifiers but the `skipped` first are one person's."""
         identifiers = touchpoint.identifiers
-        index = actor.index
         through = identifiers[skipped]
-        links = profile.links
-        at = index.get(through)
-        is_newest = touchpoint.occurred_ms > links.newest_ms and at is not None
-        if is_newest and not profile.expecting and not self._limits.moving:
+        is_newest = touchpoint.occurred_ms > profile.links.newest_ms
+        may_be_known = is_newest and not profile.expecting and not self._limits.moving
+        if may_be_known and left_out.are_known(profile, actor.index, identifiers, through):
             # No better link than those there are, and none that is new.
-            parents = links.parents
-            for identifier in identifiers:
-                other = index.get(identifier)
-                if other is None:
-                    break
-                if other == at or parents[other] == at:
-                    continue
-                if at is None or not left_out.is_known(profile, at, other):
-                    break
-            else:
-                return
+            return
         cause = Cause(touchpoint.message_id, touchpoint.occurred_ms, touchpoint.digest, through)
         for identifier in identifiers[skipped + 1 :]:
             self.tie(actor, identifier, cause)
 
-    def tie(self, actor: Actor, identifier: str, cause: Cause) -> None:
+    def tie(self, actor: Actor, identifier: str, cause: Cause, brings: str = "") -> None:
         """Link an identifier to a member of a root: the better link holds, or it is claimed."""
         through = actor.index.get(cause.through)
         if through is None:
-            self._send(Link(cause.through, identifier, cause))
+            self._send(Link(cause.through, identifier, cause, brings))
             return
         profile = _profile(actor)
-        if self.acts.are_parted(actor, profile, identifier, cause):
+        if is_parted(actor, profile, identifier, cause):
             self._contests.remember(actor, profile, Bid(identifier, cause.through, 0, cause))
         elif identifier in actor.index:
             self._improve(actor, profile, identifier, cause)
-        elif not self._contests.is_lost(profile, identifier, cause):
-            self._claim(actor, profile, identifier, cause)
+            return
+        elif not self._contests.is_lost(profile, identifier, cause) and self._claim(
+            actor, profile, Link(actor.identifier, identifier, cause, brings)
+        ):
+            return
+        if brings:
+            self._contests.ask_outward(actor, profile)
 
     def _improve(self, actor: Actor, profile: Profile, identifier: str, cause: Cause) -> None:
         """Let a better link take the place of the worst between two members."""
@@ -160,34 +154,42 @@ class Identity:
             self._contests.wait(profile, Link(actor.identifier, identifier, cause))
             return
         weight = self._limits.weight(cause.through, identifier, cause.occurred_ms, cause.digest)
-        worst, worst_weight = self._contests.worst(profile, links.path(one, other))
+        worst, worst_weight = worst_of(self._limits, profile, links.path(one, other))
         assert worst_weight is not None, "two members without a path between them"
         if weight >= worst_weight:
             if weight > worst_weight:
                 left_out.spare(profile, cause.through, identifier, cause.occurred_ms, cause.digest)
             return
-        above, below = profile.members[links.parents[worst]], profile.members[worst]
-        left_out.spare(profile, above, below, links.times_ms[worst], links.digests[worst])
+        ends = profile.members[links.parents[worst]], profile.members[worst]
+        left_out.spare(profile, *ends, links.times_ms[worst], links.digests[worst])
         links.cut(worst)
         inner, outer = (one, other) if links.top_of(one) == worst else (other, one)
         links.lead_from(inner)
         links.set(inner, outer, cause.occurred_ms, cause.digest)
 
-    def _claim(self, actor: Actor, profile: Profile, identifier: str, cause: Cause) -> None:
-        """Ask an identifier to belong to a root, if there is room for it."""
+    def _claim(self, actor: Actor, profile: Profile, link: Link) -> bool:
+        """Ask an identifier to belong to a root, if there is room for it; False if there is none."""
+        identifier, cause = link.identifier, link.cause
         self._actors.touch(actor)
-        if profile.proposal or identifier in profile.reserved:
-            self._contests.wait(profile, Link(actor.identifier, identifier, cause))
-            return
-        if not self._contests.has_room(actor, profile, identifier, cause):
-            return
+        room = WAITS
+        if not profile.proposal and identifier not in profile.reserved:
+            room = self._contests.room_for(actor, profile, identifier, cause)
+        if room == CUT:
+            # What was in the way has gone, and perhaps what the identifier was seen with.
+            self.tie(actor, identifier, cause, link.brings)
+            self._partings.resume(profile)
+        elif room == WAITS:
+            self._contests.wait(profile, link)
+        if room != ROOM:
+            return room != FULL
         profile.revision += 1
-        bid = Bid(identifier, actor.identifier, profile.revision, cause)
+        bid = Bid(identifier, actor.identifier, profile.revision, cause, link.brings)
         claims.add(profile.reserved, bid)
         # It may turn out to be somebody else's, with whom this profile is then one.
         self._profiles.hold(profile)
         name = profile.name
         self._send(Claim(identifier, bid, actor.generation, len(actor.index), name, profile.epoch))
+        return True
 
     def handle(self, message: ForActor) -> None:
         """Any message of the protocol but a touchpoint."""
@@ -234,7 +236,7 @@ class Identity:
                 return
         match message:
             case Link():
-                self.tie(actor, message.identifier, message.cause)
+                self.tie(actor, message.identifier, message.cause, message.brings)
             case Claimed():
                 self._on_claimed(actor, profile, message)
             case Union():
@@ -256,7 +258,8 @@ class Identity:
         if actor is None:
             actor = self._actors.create_alias(message.to, bid.claimant)
             actor.generation = message.generation
-            name, epoch = self._lower(message.to, 0, message.name, message.epoch)
+            is_lower = self._order(message.to) < self._order(message.name)
+            name, epoch = (message.to, 0) if is_lower else (message.name, message.epoch)
             self._note(actor, profile_id_of(name, epoch), bid.claimant, STITCHED, bid.cause)
             self._send(Claimed(bid.claimant, bid))
             return
@@ -280,7 +283,7 @@ class Identity:
         through = actor.index.get(bid.cause.through)
         if bid.identifier in actor.index:
             self.tie(actor, bid.identifier, bid.cause)
-        elif through is not None and not self.acts.are_parted(actor, profile, bid.identifier, bid.cause):
+        elif through is not None and not is_parted(actor, profile, bid.identifier, bid.cause):
             actor.add_member(bid.identifier)
             profile.links.append(through, bid.cause.occurred_ms, bid.cause.digest)
             if bid.claimant != actor.identifier:
@@ -340,8 +343,9 @@ class Identity:
         kind = NO_LINK
         is_link = here in actor.index and there in message.members and not is_nobodys(actor, bid)
         if is_link and message.child not in actor.index:
-            more = [*message.members, *[held.identifier for held in message.reserved]]
-            kind = self._contests.broken_by(actor, profile, more, message.acts, message.counts)
+            kind = self._contests.broken_by(
+                actor, profile, message.members, message.reserved, message.acts, message.counts
+            )
             if not kind:
                 self._handovers.accept(actor, profile, message)
                 return
@@ -367,9 +371,9 @@ class Identity:
         self._partings.resume(profile)
 
     def _on_absorb(self, actor: Actor, profile: Profile, message: Absorb) -> None:
-        self._handovers.on_absorb(actor, profile, message)
+        has_learned = self._handovers.on_absorb(actor, profile, message)
         if profile.acts:
-            self._send(Heed(actor.identifier, actor.identifier, []))
+            self._send(Heed(actor.identifier, actor.identifier, [], has_learned))
         self._contests.settle_merged(actor, profile, message.bid)
         self._partings.resume(profile)
 
@@ -384,10 +388,6 @@ class Identity:
         if message.kind != UNSAID:
             profile_id = profile_id_of(message.name, message.epoch)
             self._note(actor, profile_id, message.root, message.kind, message.cause, came_from=came_from)
-
-    def _lower(self, name: str, epoch: int, other: str, other_epoch: int) -> tuple[str, int]:
-        """The lower of two names, with its epoch."""
-        return (name, epoch) if self._order(name) < self._order(other) else (other, other_epoch)
 
     def _note(
         self, actor: Actor, profile_id: str, root: str, kind: str, cause: Cause, came_from: str | None = None

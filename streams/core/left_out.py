@@ -4,7 +4,7 @@ those that wait.
 Owns what is remembered of them, and how much; must not know which link is the better one.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Mapping, Sequence
 from typing import Final
 
 from streams.core.actor import Profile
@@ -18,6 +18,10 @@ MOST: Final = 500
 MOST_SPARE: Final = 100
 ASK_AGAIN_MS: Final = 24 * HOUR_MS
 """A refusal is for good as long as the links count that it was weighed against: that is looked into once a day."""
+
+
+SpareLink = tuple[str, str, int, int]
+"""Two members, epoch ms, digest."""
 
 
 def is_refused(profile: Profile, identifier: str, cause: Cause, weight: Weight) -> bool:
@@ -38,6 +42,21 @@ def refuse(
     profile.lost[key] = weight
     if len(profile.lost) > MOST:
         del profile.lost[next(iter(profile.lost))]
+
+
+def are_known(profile: Profile, index: Mapping[str, int], identifiers: Sequence[str], through: str) -> bool:
+    """True if `is_known` of one identifier with each other one, all of them members."""
+    at = index.get(through)
+    if at is None:
+        return False
+    parents = profile.links.parents
+    for identifier in identifiers:
+        other = index.get(identifier)
+        if other is None:
+            return False
+        if other != at and parents[other] != at and not is_known(profile, at, other):
+            return False
+    return True
 
 
 def is_known(profile: Profile, one: int, other: int) -> bool:
@@ -63,28 +82,40 @@ def ask_again(profile: Profile, bid: Bid) -> None:
 def spare(profile: Profile, one: str, other: str, at_ms: int, digest: int) -> None:
     """Keep a link that is left out of the tree, in case that one of those in it has to go.
 
-    Of the same two identifiers one that counts is enough; one that an act has parted may count again, if a block turns
-    out to have been over by then.
+    Of the same two identifiers the first and the last that count are enough: one of them is the best, and the last is
+    parted by the fewest acts. One that an act has parted may count again, if a block turns out to have been over by
+    then; and those by acts nobody shows again.
     """
-    for first, second, held_ms, held_digest in profile.spare:
-        is_same = (first == one and second == other) or (first == other and second == one)
-        is_this = held_ms == at_ms and held_digest == digest
-        if is_same and (is_this or _counts(profile, one, other, held_ms)):
+    link = one, other, at_ms, digest
+    counting: list[SpareLink] = []
+    for held in profile.spare:
+        if held[:2] in ((one, other), (other, one)):
+            if held[2:] == link[2:]:
+                return
+            if held[3] >= 0 and _counts(profile, one, other, held[2]):
+                counting.append(held)
+    if digest >= 0 and len(counting) > 1:
+        first, last = min(counting, key=_time_of), max(counting, key=_time_of)
+        if first[2] <= at_ms <= last[2]:
             return
+        profile.spare.remove(first if at_ms < first[2] else last)
     if len(profile.spare) < MOST_SPARE:
-        profile.spare.append((one, other, at_ms, digest))
+        profile.spare.append(link)
 
 
 def wait(profile: Profile, link: Link, limits: Limits) -> None:
     """Keep a link until it can be looked at: of the same two identifiers the best, and the latest if acts part that."""
     best = latest = link
     weight = _weight(link, limits)
+    brings = link.brings
     for held in profile.waiting:
         if isinstance(held, Link) and _is_of_same(held, link):
+            brings = brings or held.brings
             if _weight(held, limits) <= weight:
                 best, weight = held, _weight(held, limits)
             if held.cause.occurred_ms >= latest.cause.occurred_ms:
                 latest = held
+    best.brings = brings
     if link is best or link is latest:
         profile.waiting = [
             held
@@ -167,3 +198,7 @@ def _weight(link: Link, limits: Limits) -> Weight:
 
 def _pair(identifier: str, cause: Cause) -> str:
     return f"{cause.through}\0{identifier}"
+
+
+def _time_of(link: SpareLink) -> int:
+    return link[2]

@@ -90,6 +90,10 @@ class Links:
             assert at >= 0, "a path through a member whose links are not known yet"
         return above[: known[at]] + below
 
+    def lowest_first(self, children: Iterable[int]) -> list[int]:
+        """These links in an order in which none of them is cut off with another one."""
+        return sorted(children, key=lambda child: (-len(self._to_root(child)), child))
+
     def below(self, top: int) -> list[int]:
         """A member and all that hang on it, in the order of members."""
         is_below: dict[int, bool] = {top: True, 0: top == 0}

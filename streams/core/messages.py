@@ -63,13 +63,17 @@ class Act(msgspec.Struct, gc=False, array_like=True, frozen=True):
 class Bid(msgspec.Struct, gc=False, array_like=True, frozen=True):
     """A claim until it is settled: the root `claimant` saw `identifier` beside one of its own, `cause.through`.
 
-    Claims of a root are numbered from 1; 0 is of a link for which nobody has claimed anything yet.
+    Claims of a root are numbered from 1; 0 is of a link for which nobody has claimed anything yet. With the identifier
+    comes one of the type that the claim `brings`: another was cut off to make room for it. It `keeps_room` for what it
+    brings until a better link needs it.
     """
 
     identifier: str
     claimant: str
     number: int
     cause: Cause
+    brings: str = ""
+    keeps_room: bool = True
 
 
 class Claim(msgspec.Struct, gc=False, array_like=True, tag=2):
@@ -91,11 +95,15 @@ class Claimed(msgspec.Struct, gc=False, array_like=True, tag=10):
 
 
 class Link(msgspec.Struct, gc=False, array_like=True, tag=3):
-    """The profile of `to` should claim this identifier too: the cause shows it beside `to`."""
+    """The profile of `to` should claim this identifier too: the cause shows it beside `to`.
+
+    What the claim `brings`, see `Bid`.
+    """
 
     to: str
     identifier: str
     cause: Cause
+    brings: str = ""
 
 
 class Union(msgspec.Struct, gc=False, array_like=True, tag=4):
@@ -260,11 +268,15 @@ class Decree(msgspec.Struct, gc=False, array_like=True, tag=18):
 
 
 class Heed(msgspec.Struct, gc=False, array_like=True, tag=19):
-    """The root of the identifier learns of acts that name it, and holds to all it knows; addressed as `Disown` is."""
+    """The root of the identifier learns of acts that name it, and holds to all it knows; addressed as `Disown` is.
+
+    It `has_learned` of some already where it has become one with another, and only one of the two knew them.
+    """
 
     to: str
     identifier: str
     acts: list[Act]
+    has_learned: bool = False
 
 
 class Reopen(msgspec.Struct, gc=False, array_like=True, tag=20):

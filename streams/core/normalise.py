@@ -17,9 +17,9 @@ import phonenumbers
 from streams.core.rules import Rules
 
 MAX_LENGTH: Final = 512
+"""Characters of a value. An identifier is a key in state and topics: longer ones identify nobody."""
 MEMO_LIMIT: Final = 10_000
 """So many phone numbers are remembered as written: to parse one takes 45 µs, and a person's comes with many maps."""
-"""Characters of a value. An identifier is a key in state and topics: longer ones identify nobody."""
 BLOCKED: Final = (
     "null", "(null)", "undefined", "nan", "none", "nil", "-1", "n/a", "unknown", "anonymous", "guest", "test",
     "email:test@*", "email:noreply@*", "email:no-reply@*", "email:example@example.*",

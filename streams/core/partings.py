@@ -14,7 +14,7 @@ from streams.core.control import SPLIT
 from streams.core.decided import epoch_of
 from streams.core.identifier import Identifiers
 from streams.core.links import only
-from streams.core.messages import UNSAID, Bid, Cause, Detach, Link, Message, Repoint
+from streams.core.messages import UNSAID, Bid, Cause, Detach, Link, Message, Repoint, Waiting
 from streams.core.profile import Profiles
 
 
@@ -67,7 +67,7 @@ class Partings:
         self.repoint(actor, [member for member in actor.index if member != message.to], cause, MERGED)
 
     def cut(self, actor: Actor, profile: Profile, child: int, cause: Cause, rule: str) -> None:
-        """Let what hangs on a link go its own way, with the touchpoints that came through it."""
+        """Let what hangs on a link go its own way, with the touchpoints that came through it; then `resume`."""
         links, members = profile.links, profile.members
         cut = members[links.parents[child]], members[child], links.times_ms[child], links.digests[child]
         leaving = links.below(child)
@@ -89,13 +89,12 @@ class Partings:
         # Before those are told of it whom they have followed.
         self.repoint(actor, stranded, cause, NAMED)
         self.detach(actor, alone, cause, rule, came_from)
-        self.resume(profile)
 
     def resume(self, profile: Profile) -> None:
-        """What waited is to be looked at again, as if it came now."""
+        """What waited is to be looked at again, as if it came now; links first, as others are measured against them."""
         if profile.waiting and not profile.proposal:
             waiting, profile.waiting = profile.waiting, []
-            for held in waiting:
+            for held in sorted(waiting, key=_is_no_link):
                 self._send(held)
 
     def _stranded(self, profile: Profile, leaving: Iterable[int]) -> list[str]:
@@ -141,3 +140,7 @@ class Partings:
         name, epoch, generation = profile.name, profile.epoch, actor.generation
         for member in members:
             self._send(Repoint(member, actor.identifier, name, epoch, generation, cause, kind))
+
+
+def _is_no_link(held: Waiting) -> bool:
+    return not isinstance(held, Link)

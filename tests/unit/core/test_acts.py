@@ -205,6 +205,20 @@ def test_merged_and_split_again_are_two() -> None:
         assert groups(task) == persons("user_id:1 email:e@x.y device_id:d", "user_id:2")
 
 
+def test_names_of_one_account_are_two_once_the_third_that_made_them_one_is_split_off() -> None:
+    """The split names neither of the two; the alias may be read before it or after it.
+
+    Seen to fail while only those heard of the split whom it names.
+    """
+    acts = [done("alias", "user_id:2 user_id:3", 3, into="user_id:1"), done("split", "user_id:1", 5)]
+    device = [seen("m6", 6, user_id="2", device_id="d"), seen("m7", 7, user_id="3", device_id="d")]
+    for order in permutations(acts):
+        for later in permutations(device):
+            assert groups(fed([*order, *later])) == persons("user_id:1", "user_id:2 device_id:d", "user_id:3")
+    late = fed([acts[1], *device, acts[0]])
+    assert groups(late) == persons("user_id:1", "user_id:2 device_id:d", "user_id:3")
+
+
 def stitched(task: OneTask) -> dict[str, str]:
     """Message id -> the identifier it came through."""
     return {row["message_id"]: row["identified_by"] for row in task.said["touchpoints.stitched"]}

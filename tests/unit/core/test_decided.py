@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from streams.core.decided import accounts, epoch_of, is_blocked, is_kept, joined, parting
+from streams.core.decided import accounts, epoch_of, is_blocked, is_kept, joined, parting, taken_back
 from streams.core.limits import Limits
 from streams.core.messages import Act
 from streams.core.rules import Rules
@@ -95,3 +95,14 @@ def test_an_epoch_is_how_often_one_was_split_off() -> None:
     """Whatever else was decided."""
     acts = [SPLIT, BLOCK, act("split", "email:e", 7)]
     assert [epoch_of(acts, name) for name in ("email:e", "device_id:d", "phone:p")] == [2, 1, 0]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_names_hear_of_what_takes_back_that_they_are_one(first: int) -> None:
+    """Whichever of the two acts is known first; not of one that was done before, nor if they are named in it."""
+    acts = [act("alias", "user_id:2 user_id:3", 5, into="user_id:1"), act("split", "user_id:1 user_id:3", 7)]
+    news = acts[1 - first]
+    assert taken_back(joined([acts[first]], [news]), news, "user_id:1", LIMITS) == [("user_id:2", acts[1])]
+    earlier = act("split", "user_id:1", 4)
+    assert taken_back(joined([acts[0]], [earlier]), earlier, "user_id:1", LIMITS) == []
+    assert taken_back(joined([acts[0]], [acts[1]]), acts[1], "user_id:2", LIMITS) == []
