@@ -23,7 +23,7 @@ from streams.core.actor import Actor, Profile, profile_id_of
 from streams.core.actors import Actors
 from streams.core.belongings import REFUSED, SHARED, Belonging
 from streams.core.decided import accounts, joined, last_said
-from streams.core.limits import Limits, Weight, counts_of, kind_of, only_one
+from streams.core.limits import Limits, Weight, added, counts_of, kind_of, only_one
 from streams.core.messages import (
     Act,
     Bid,
@@ -35,13 +35,14 @@ from streams.core.messages import (
     Message,
     Release,
     Retry,
+    Waive,
     Weigh,
 )
 from streams.core.partings import Partings
 from streams.core.profile import Profiles
 from streams.core.rules import Rules
 from streams.core.shapes import NO_TIMER
-from streams.core.weighing import nearest
+from streams.core.weighing import is_parted, nearest
 
 ROOM: Final = "room"
 WAITS: Final = "waits"
@@ -81,9 +82,7 @@ class Contests:
 
     def is_lost(self, profile: Profile, identifier: str, cause: Cause) -> bool:
         """True if this link, or a better one of the same two, was refused lately, or the identifier is nobody's."""
-        return bool(profile.lost) and left_out.is_refused(
-            profile, identifier, cause, self._weight(identifier, cause)
-        )
+        return bool(profile.lost) and left_out.is_refused(profile, identifier, cause, self._limits)
 
     def room_for(self, actor: Actor, profile: Profile, identifier: str, cause: Cause) -> str:
         """Whether a root may claim one more: ROOM, WAITS, FULL, or CUT if the worst of its links was in the way."""
@@ -101,6 +100,11 @@ class Contests:
         left_out.refuse(profile, identifier, cause, link)
         self._refused(actor, identifier, kind, cause)
         return FULL
+
+    def may_have(self, actor: Actor, profile: Profile, bid: Bid) -> bool:
+        """Whether a root may have what it has claimed: the link may be parted by now, or the room be gone."""
+        is_gone = is_parted(actor, profile, bid.identifier, bid.cause)
+        return not is_gone and not self.broken_by(actor, profile, (bid.identifier,))
 
     def broken_by(
         self,
@@ -130,15 +134,15 @@ class Contests:
             mine: Mapping[str, int] = counts_of(names)
         else:
             fresh = {name for name in more if name not in actor.index and name not in held}
-            mine = _added(actor.counts(), counts_of(held)) if held else actor.counts()
+            mine = added(actor.counts(), counts_of(held)) if held else actor.counts()
         for arriving in profile.arriving.values():
-            mine = _added(mine, arriving.counts)
+            mine = added(mine, arriving.counts)
         theirs: Mapping[str, int] = counts_of(fresh)
         if claimed:
-            mine = _added(mine, claims.brought(claimed, actor.index, members))
+            mine = added(mine, claims.brought(claimed, actor.index, members))
         if reserved:
-            theirs = _added(theirs, claims.brought(reserved, actor.index, members))
-        return self._limits.broken_by(mine, _added(theirs, counts) if counts else theirs)
+            theirs = added(theirs, claims.brought(reserved, actor.index, members))
+        return self._limits.broken_by(mine, added(theirs, counts) if counts else theirs)
 
     # -- what is said to roots, and answered
 
@@ -160,6 +164,8 @@ class Contests:
                 self._partings.resume(profile)
             case Disown():
                 self._on_disown(actor, profile, message)
+            case Waive():
+                self.ask_outward(actor, profile)
             case _:
                 raise AssertionError(f"not about a contest: {message}")
 
@@ -182,10 +188,10 @@ class Contests:
         """Two profiles cannot be one because of a kind of identifier: find out who keeps what the bid is about."""
         if self._limits.is_unique(kind):
             self._send(Weigh(bid.claimant, kind, bid))
-            return
-        self._refused(actor, bid.identifier, kind, bid.cause)
-        rule = self._limits.rule(kind)
-        self._send(Release(bid.claimant, bid, actor.identifier, rule, False, kind, None))
+        else:
+            self._refused(actor, bid.identifier, kind, bid.cause)
+            rule = self._limits.rule(kind)
+            self._send(Release(bid.claimant, bid, actor.identifier, rule, False, kind, None))
 
     def _on_weigh(self, actor: Actor, profile: Profile, message: Weigh) -> None:
         bid = message.bid
@@ -224,7 +230,6 @@ class Contests:
         rule = self._limits.rule(message.kind)
         if mine is not None and mine > link and (theirs is None or mine > theirs):
             self._partings.cut(actor, profile, worst, bid.cause, rule)
-            # Who has cut for a link claims by it: until that is settled, there is no room for others.
             self._send(Release(bid.claimant, bid, actor.identifier, rule, False, TURNED, None))
             cause = msgspec.structs.replace(bid.cause, through=bid.identifier)
             self._tie(actor, bid.cause.through, cause, message.kind)
@@ -234,6 +239,7 @@ class Contests:
         if not is_cut:
             left_out.keep_refused(profile, bid)
             self._refused(actor, bid.identifier, message.kind, bid.cause)
+            self.ask_outward(actor, profile)
         beat = link if mine is None or mine < link else mine
         self._send(Release(bid.claimant, bid, actor.identifier, rule, is_cut, message.kind, beat))
 
@@ -274,7 +280,7 @@ class Contests:
             if message.kind != PARTED:
                 weight = self._weight(bid.identifier, bid.cause)
                 left_out.refuse(profile, bid.identifier, bid.cause, weight, is_nobodys=not message.kind)
-        if not message.is_cut:
+        if not message.is_cut and message.kind != TURNED:
             # Something may have been cut here to make room for it.
             self.ask_outward(actor, profile)
         self._partings.resume(profile)
@@ -328,6 +334,8 @@ class Contests:
             self._actors.touch(actor)
         kind = "" if actor.mark else PARTED
         self._send(Release(bid.claimant, bid, actor.identifier, actor.mark or PARTED, False, kind, None))
+        if kind == PARTED:
+            self._send(Waive(actor.identifier))
 
     def _on_disown(self, actor: Actor, profile: Profile, message: Disown) -> None:
         """Links through an identifier that is nobody's link nobody."""
@@ -386,13 +394,3 @@ class Contests:
         name, rule = actor.identifier, self._limits.rule(kind)
         said = Belonging(actor, actor.profile_id, name, REFUSED, cause, identifier=identifier, rule=rule)
         self._partings.belongings.append(said)
-
-
-def is_nobodys(actor: Actor, bid: Bid) -> bool:
-    """True if a bid is a link with a root that identifies nobody."""
-    return bool(actor.mark) and actor.identifier in (bid.identifier, bid.cause.through)
-
-
-def _added(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    """Both together."""
-    return {kind: counts.get(kind, 0) + more.get(kind, 0) for kind in {**counts, **more}}

@@ -21,7 +21,7 @@ from streams.core.actor import Actor, Profile, profile_id_of
 from streams.core.actors import Actors
 from streams.core.acts import Acts
 from streams.core.belongings import CREATED, MERGED, STITCHED, Belonging
-from streams.core.contests import CUT, FULL, ROOM, WAITS, Contests, is_nobodys
+from streams.core.contests import CUT, FULL, ROOM, WAITS, Contests
 from streams.core.handover import Handovers
 from streams.core.identifier import Identifiers
 from streams.core.limits import Limits
@@ -57,7 +57,7 @@ from streams.core.partings import Partings
 from streams.core.profile import Profiles
 from streams.core.rules import Rules
 from streams.core.touchpoint import Touchpoint
-from streams.core.weighing import is_parted, worst_of
+from streams.core.weighing import is_nobodys, is_parted, worst_of
 
 
 class Identity:
@@ -283,14 +283,14 @@ class Identity:
         through = actor.index.get(bid.cause.through)
         if bid.identifier in actor.index:
             self.tie(actor, bid.identifier, bid.cause)
-        elif through is not None and not is_parted(actor, profile, bid.identifier, bid.cause):
+        elif through is not None and self._contests.may_have(actor, profile, bid):
             actor.add_member(bid.identifier)
             profile.links.append(through, bid.cause.occurred_ms, bid.cause.digest)
             if bid.claimant != actor.identifier:
                 self._partings.repoint(actor, (bid.identifier,), bid.cause, MERGED)
             self._partings.name(actor, profile, bid.identifier, bid.cause)
         else:
-            # What it was seen with has left meanwhile, or is parted from it: it is somebody new.
+            # What it was seen with has left meanwhile, or cannot have it any more: it is somebody new.
             self._partings.let_go(actor, bid)
         self._partings.resume(profile)
 

@@ -24,13 +24,21 @@ SpareLink = tuple[str, str, int, int]
 """Two members, epoch ms, digest."""
 
 
-def is_refused(profile: Profile, identifier: str, cause: Cause, weight: Weight) -> bool:
-    """True if this link, or a better one between the same two, was refused lately, or the identifier was nobody's."""
+def is_refused(profile: Profile, identifier: str, cause: Cause, limits: Limits) -> bool:
+    """True if this link, or a better one between the same two, was refused lately, or the identifier was nobody's.
+
+    A better one that an act has parted says nothing of this one.
+    """
+    through = cause.through
+    weight = limits.weight(through, identifier, cause.occurred_ms, cause.digest)
     nobodys = profile.lost.get(identifier)
     if nobodys is not None and cause.digest >= 0 and abs(weight[0] - nobodys[0]) < ASK_AGAIN_MS:
         return True
     known = profile.lost.get(_pair(identifier, cause))
-    return known is not None and known <= weight and weight[0] - known[0] < ASK_AGAIN_MS
+    if known is None or known > weight or weight[0] - known[0] >= ASK_AGAIN_MS:
+        return False
+    at_ms = limits.time_of(known, through, identifier)
+    return not profile.acts or parting(profile.acts, through, identifier, at_ms, (through,)) is None
 
 
 def refuse(

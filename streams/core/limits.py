@@ -78,3 +78,8 @@ def counts_of(identifiers: Iterable[str]) -> dict[str, int]:
         kind = kind_of(identifier)
         counts[kind] = counts.get(kind, 0) + 1
     return counts
+
+
+def added(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    """Counts by type of both together."""
+    return {kind: counts.get(kind, 0) + more.get(kind, 0) for kind in {**counts, **more}}

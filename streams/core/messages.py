@@ -286,6 +286,12 @@ class Reopen(msgspec.Struct, gc=False, array_like=True, tag=20):
     identifier: str
 
 
+class Waive(msgspec.Struct, gc=False, array_like=True, tag=24):
+    """Nothing comes of a claim of `to`: what was cut for it may count again."""
+
+    to: str
+
+
 UNSAID: Final = ""
 
 
@@ -312,7 +318,19 @@ class Clock(msgspec.Struct, gc=False, array_like=True, tag=9):
 
 
 ForRoot = (
-    Hold | Link | Union | Propose | Piece | Absorb | Claimed | Weigh | Contest | Release | Retry | Disown
+    Hold
+    | Link
+    | Union
+    | Propose
+    | Piece
+    | Absorb
+    | Claimed
+    | Weigh
+    | Contest
+    | Release
+    | Retry
+    | Disown
+    | Waive
 )
 ForActor = Touch | Claim | Accept | Refuse | More | Detach | Repoint | ForRoot
 ForActs = Decree | Heed | Reopen

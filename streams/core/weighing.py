@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping, Sequence
 from streams.core.actor import Actor, Profile
 from streams.core.decided import parting
 from streams.core.limits import Limits, Weight, kind_of
-from streams.core.messages import Cause
+from streams.core.messages import Bid, Cause
 
 
 def is_parted(actor: Actor, profile: Profile, identifier: str, cause: Cause) -> bool:
@@ -21,6 +21,11 @@ def is_parted(actor: Actor, profile: Profile, identifier: str, cause: Cause) -> 
         return False
     known = (cause.through, identifier) if identifier in actor.index else (cause.through,)
     return parting(profile.acts, cause.through, identifier, cause.occurred_ms, known) is not None
+
+
+def is_nobodys(actor: Actor, bid: Bid) -> bool:
+    """True if a bid is a link with a root that identifies nobody."""
+    return bool(actor.mark) and actor.identifier in (bid.identifier, bid.cause.through)
 
 
 def worst_of(limits: Limits, profile: Profile, path: Sequence[int]) -> tuple[int, Weight | None]:

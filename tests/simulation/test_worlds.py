@@ -96,6 +96,10 @@ TANGLES_ONCE = {
     50_851: "a link was refused for an account that it had left meanwhile, and not asked again",
     16_192: "who left a person together were refused to each other, as one was still with its account",
     48_944: "an account was refused its own name, since it claimed another that an act had parted from it",
+    113_504: "where one was cut for a link that an act had parted, on the other side nobody asked for it again",
+    303_913: "what was claimed came when the room for it had gone to a better link, and was one too many",
+    317_262: "a link counted as refused since a better one had been, which an act had parted since",
+    318_393: "two accounts and two cards took turns for ever, each cut for a claim that the other side took over",
     43_192: "two were one by the worse of their links, and cut for a third who was better than that",
 }
 
