@@ -1,9 +1,10 @@
 """What is done about acts of operators and systems: an act reaches every identifier it names, and their roots.
 
 Owns that way and its effects; what a set of acts means is in `decided`, how people are joined and come apart in
-`identity` and `contests`. Every identifier keeps the acts that name it, and a profile those of its members, so an act
-that is heard of again changes nothing, and touchpoints and acts may come in any order (one that does no more than link
-is not kept: the link is, and if the act comes twice it is told twice):
+`identity` and `contests`. Every identifier keeps the acts that name it, or that take back what made it one name of an
+account, and a profile those of its members, so an act that is heard of again changes nothing, and touchpoints and acts
+may come in any order (one that does no more than link is not kept: the link is, and if the act comes twice it is told
+twice):
 
 - A link by an act is better than any that a touchpoint shows, and may be refused for a limit like any other.
 - A link that an act has parted does not count, whenever it arrives. What was left out or refused for it is asked again,
