@@ -118,8 +118,7 @@ class Identity:
         is_newest = touchpoint.occurred_ms > profile.links.newest_ms
         may_be_known = is_newest and not profile.expecting and not self._limits.moving
         if may_be_known and left_out.are_known(profile, actor.index, identifiers, through):
-            # No better link than those there are, and none that is new.
-            return
+            return  # No better link than those there are, and none that is new.
         cause = Cause(touchpoint.message_id, touchpoint.occurred_ms, touchpoint.digest, through)
         for identifier in identifiers[skipped + 1 :]:
             self.tie(actor, identifier, cause)
@@ -175,7 +174,6 @@ class Identity:
         if not profile.proposal and identifier not in profile.reserved:
             room = self._contests.room_for(actor, profile, identifier, cause)
         if room == CUT:
-            # What was in the way has gone, and perhaps what the identifier was seen with.
             self.tie(actor, identifier, cause, link.brings)
             self._partings.resume(profile)
         elif room == WAITS:
@@ -187,8 +185,7 @@ class Identity:
         claims.add(profile.reserved, bid)
         # It may turn out to be somebody else's, with whom this profile is then one.
         self._profiles.hold(profile)
-        name = profile.name
-        self._send(Claim(identifier, bid, actor.generation, len(actor.index), name, profile.epoch))
+        self._send(Claim(identifier, bid, actor.generation, len(actor.index), profile.name, profile.epoch))
         return True
 
     def handle(self, message: ForActor) -> None:
@@ -348,6 +345,9 @@ class Identity:
             )
             if not kind:
                 self._handovers.accept(actor, profile, message)
+                return
+            if profile.arriving:
+                profile.waiting.append(message)  # Which names are one account's shows once all are here.
                 return
         self._send(Refuse(message.child, actor.identifier, message.proposal, kind, bid))
 

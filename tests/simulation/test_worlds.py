@@ -100,6 +100,7 @@ TANGLES_ONCE = {
     303_913: "what was claimed came when the room for it had gone to a better link, and was one too many",
     317_262: "a link counted as refused since a better one had been, which an act had parted since",
     318_393: "two accounts and two cards took turns for ever, each cut for a claim that the other side took over",
+    535_889: "a name of an account was refused to it while another one was arriving in pieces, counted by type alone",
     43_192: "two were one by the worse of their links, and cut for a third who was better than that",
 }
 
