@@ -11,9 +11,10 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
+from tests.oracle.random_acts import acts_about
 from tests.oracle.rules import CHANNELS, DEFAULT, HOUR_MS, MINUTE_MS, Rules
 from tests.oracle.touchpoints import Touchpoint
-from tests.oracle.worlds import START_MS, World, acts_about
+from tests.oracle.worlds import START_MS, World
 
 _TYPES: Final = ("user_id", "user_id", "loyalty_id", "email", "device_id", "anonymous_id", "anonymous_id")
 
