@@ -1,7 +1,7 @@
 """Synthetic history for the warehouse, made by ClickHouse itself: INSERT … SELECT … FROM numbers, the same each time.
 
-Ten touchpoints a person in three sessions over a year. Of 33 people one was two before, in the first session; of 200
-touchpoints one was landed twice, later and on another partition. Must not know the views.
+Ten touchpoints a person in three sessions over a year. Every second person was two before, in the first session, as where
+people sign in; of 200 touchpoints one was landed twice, later and on another partition. Must not know the views.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _START: Final = "toDateTime64('2025-01-01 00:00:00', 3, 'UTC')"
 _PEOPLE: Final = """
     intDiv({n}, 10) AS people,
     number % people AS person,
-    person % 33 = 0 AS was_two,
+    person % 2 = 0 AS was_two,
     UUIDNumToString(MD5(concat('person', toString(person)))) AS whole_id,
     UUIDNumToString(MD5(concat('part', toString(person)))) AS part_id,
     concat('user_id:', toString(person)) AS user,

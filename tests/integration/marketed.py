@@ -25,7 +25,7 @@ class MarketedWorld(World):
     def clear(self) -> None:
         """As if nothing had ever been landed."""
         self._waiting.clear()
-        for table in ("touchpoints", "order_records", "sessions", "identities", "attribution_models"):
+        for table in ("touchpoints", "order_records", "sessions", "identities", "identity_places", "attribution_models"):
             self.client.command(f"TRUNCATE TABLE {table}")
 
     def land(self, topic: str, *values: bytes, partition: int = 0) -> None:

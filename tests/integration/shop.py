@@ -26,6 +26,7 @@ TABLES: Final = (
     "carts",
     "actions",
     "identities",
+    "identity_places",
     "customer_values",
 )
 

@@ -29,7 +29,7 @@ def shop(opened: Warehouse) -> Iterator[Shop]:
     """An empty shop."""
     shop = Shop(opened)
     yield shop
-    for table in ("touchpoints", "order_records", "identities"):
+    for table in ("touchpoints", "order_records", "identities", "identity_places"):
         shop.client.command(f"TRUNCATE TABLE {table}")
     shop.client.close()
 

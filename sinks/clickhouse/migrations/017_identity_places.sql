@@ -6,6 +6,8 @@ CREATE TABLE IF NOT EXISTS identity_places
     own_hash UInt64 COMMENT 'Of identities.own_profile_id.',
     root_hash UInt64 COMMENT 'Of identities.root.',
     profile_hash UInt64 COMMENT 'Of identities.profile_id.',
+    own_profile_id String COMMENT 'identities.own_profile_id',
+    root String COMMENT 'identities.root',
     profile_id String COMMENT 'identities.profile_id',
     is_move Bool COMMENT 'identities.is_move',
     place UInt64 COMMENT 'The record itself, as one number: of the records of an identifier, the one of the highest is the last.'
@@ -22,6 +24,8 @@ SELECT
     sipHash64(own_profile_id) AS own_hash,
     sipHash64(root) AS root_hash,
     sipHash64(profile_id) AS profile_hash,
+    own_profile_id,
+    root,
     profile_id,
     kind IN ('merged', 'named', 'released', 'split') OR (kind = 'created' AND (root != identifier OR profile_id != own_profile_id)) AS is_move,
     _offset * 65536 + _partition AS place
@@ -35,6 +39,8 @@ SELECT
     sipHash64(own_profile_id) AS own_hash,
     sipHash64(root) AS root_hash,
     sipHash64(profile_id) AS profile_hash,
+    own_profile_id,
+    root,
     profile_id,
     kind IN ('merged', 'named', 'released', 'split') OR (kind = 'created' AND (root != identifier OR profile_id != own_profile_id)) AS is_move,
     _offset * 65536 + _partition AS place
@@ -44,3 +50,6 @@ WHERE (
         OR (kind IN ('created', 'stitched') AND (root != identifier OR profile_id != own_profile_id))
     )
     AND _offset * 65536 + _partition NOT IN (SELECT place FROM identity_places);
+
+-- moved_identifiers says it now.
+DROP VIEW IF EXISTS changed_identifiers;

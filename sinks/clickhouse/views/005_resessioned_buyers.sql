@@ -1,10 +1,10 @@
 -- As resessioned_profiles, as far as touchpoints about orders go.
 CREATE OR REPLACE VIEW resessioned_buyers AS
-SELECT belongs.profile_hash AS profile_hash FROM moved_owners AS belongs
-UNION DISTINCT
-SELECT if(owner.profile_hash != 0, owner.profile_hash, record.profile_hash) AS profile_hash
+SELECT DISTINCT if(owner.profile_hash != 0, owner.profile_hash, record.profile_hash) AS profile_hash
 FROM
 (
+    SELECT profile_hash, owner_hash FROM changed_profiles
+    UNION ALL
     SELECT profile_hash, owner_hash
     FROM order_records
     WHERE NOT is_late

@@ -1,13 +1,13 @@
 -- Of a period too.
 -- A touchpoint keeps the session that it was written with unless that session was retracted (bridged, or with another
--- first touchpoint) or the person changed. Whose touchpoints have been written with none, though in time, or with one that
--- has no record here, are among them too.
+-- first touchpoint) or somebody came to the person or left. Whose touchpoints have been written with none, though in time,
+-- or with one that has no record here, are among them too.
 CREATE OR REPLACE VIEW resessioned_profiles AS
-SELECT belongs.profile_hash AS profile_hash FROM moved_owners AS belongs
-UNION DISTINCT
-SELECT if(owner.profile_hash != 0, owner.profile_hash, touchpoint.profile_hash) AS profile_hash
+SELECT DISTINCT if(owner.profile_hash != 0, owner.profile_hash, record.profile_hash) AS profile_hash
 FROM
 (
+    SELECT profile_hash, owner_hash FROM changed_profiles
+    UNION ALL
     SELECT profile_hash, owner_hash
     FROM touchpoints
     WHERE NOT is_late /* period: AND event_at >= {begin} AND event_at < {end} */
@@ -20,6 +20,6 @@ FROM
             )
             OR session_hash IN (SELECT session_hash FROM sessions WHERE is_retracted)
         )
-) AS touchpoint
-LEFT ANY JOIN moved_owners AS owner ON owner.owner_hash = touchpoint.owner_hash
+) AS record
+LEFT ANY JOIN moved_owners AS owner ON owner.owner_hash = record.owner_hash
 COMMENT 'Hashes of those of today\'s profiles whose touchpoints may have another session than the one they were written with.';

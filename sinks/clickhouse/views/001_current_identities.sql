@@ -2,9 +2,9 @@
 CREATE OR REPLACE VIEW current_identities AS
 SELECT
     one.identifier AS identifier,
-    if(changed.identifier != '', changed.profile_id, one.profile_id) AS profile_id,
+    if(moved.profile_hash != 0, moved.profile_id, one.profile_id) AS profile_id,
     one.own_profile_id AS own_profile_id,
-    if(changed.identifier != '', changed.root, one.root) AS root,
+    if(moved.profile_hash != 0, moved.root, one.root) AS root,
     one.last_offset AS last_offset
 FROM
 (
@@ -19,5 +19,5 @@ FROM
     GROUP BY identifier
     SETTINGS optimize_aggregation_in_order = 1
 ) AS one
-LEFT ANY JOIN changed_identifiers AS changed ON changed.identifier = one.identifier
+LEFT ANY JOIN moved_identifiers AS moved ON moved.identifier_hash = sipHash64(one.identifier)
 COMMENT 'Where each identifier belongs today; what was refused, blocked or found to be shared moves nothing.';
