@@ -1,7 +1,7 @@
 """Synthetic history for the warehouse, made by ClickHouse itself: INSERT … SELECT … FROM numbers, the same each time.
 
-Ten touchpoints a person in three sessions over a year. Every second person was two before, in the first session, as where
-people sign in; of 200 touchpoints one was landed twice, later and on another partition. Must not know the views.
+Ten touchpoints a person in three sessions over a year. Every second person was two before, in the first session, as
+where people sign in; of 200 touchpoints one was landed twice, later and on another partition. Must not know the views.
 """
 
 from __future__ import annotations

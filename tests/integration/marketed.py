@@ -11,7 +11,7 @@ from typing import Any
 from sinks.clickhouse.embedded import EmbeddedWarehouse
 from sinks.clickhouse.migrating import migrate
 from sinks.clickhouse.writer import Warehouse
-from tests.integration.test_views import MINUTE, World
+from tests.integration.test_views import MINUTE, TABLES, World
 from tests.unit.sinks.samples import AT_MS, framed
 
 
@@ -25,7 +25,7 @@ class MarketedWorld(World):
     def clear(self) -> None:
         """As if nothing had ever been landed."""
         self._waiting.clear()
-        for table in ("touchpoints", "order_records", "sessions", "identities", "identity_places", "attribution_models"):
+        for table in (*TABLES, "attribution_models"):
             self.client.command(f"TRUNCATE TABLE {table}")
 
     def land(self, topic: str, *values: bytes, partition: int = 0) -> None:

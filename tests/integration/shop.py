@@ -7,28 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 from sinks.clickhouse.embedded import EmbeddedWarehouse
 from sinks.clickhouse.migrating import migrate
 from sinks.clickhouse.writer import Warehouse
-from tests.integration.test_views import World
+from tests.integration.test_views import TABLES, World
 from tests.unit.sinks.samples import framed
 
 Rows = list[tuple[Any, ...]]
-
-TABLES: Final = (
-    "touchpoints",
-    "order_records",
-    "sessions",
-    "carts",
-    "actions",
-    "identities",
-    "identity_places",
-    "customer_values",
-)
 
 
 def at_ms(moment: str, *, days: float = 0) -> int:
@@ -88,6 +77,6 @@ def shop(shop_warehouse: Warehouse) -> Iterator[Shop]:
     """An empty shop."""
     shop = Shop(shop_warehouse)
     yield shop
-    for table in TABLES:
+    for table in (*TABLES, "customer_values"):
         shop.client.command(f"TRUNCATE TABLE {table}")
     shop.client.close()

@@ -1,4 +1,4 @@
-"""What views of merges are made of, apart from other identities: complete, once, and nothing that they need not read."""
+"""What views of merges are made of, apart from other identities: complete, once, and nothing more."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from sinks.clickhouse.embedded import EmbeddedWarehouse
 from sinks.clickhouse.migrating import migrate, migrations, statements_of
 from sinks.clickhouse.writer import Warehouse
 from tests.integration.shop import Shop, at_ms
+from tests.integration.test_views import TABLES
 
 NUMBER = 15
 TOLD = "SELECT message_id FROM order_records ORDER BY message_id, place"
@@ -29,7 +30,7 @@ def shop(opened: Warehouse) -> Iterator[Shop]:
     """An empty shop."""
     shop = Shop(opened)
     yield shop
-    for table in ("touchpoints", "order_records", "identities", "identity_places"):
+    for table in TABLES:
         shop.client.command(f"TRUNCATE TABLE {table}")
     shop.client.close()
 

@@ -139,7 +139,9 @@ def test_history_follows_the_last_word_on_an_identifier(world: World) -> None:
     world.land("actions", framed("actions", profile_id="c"))
     world.land("deliveries", framed("deliveries", profile_id="c"))
     for today in ("b", "a", "c", "a"):
-        world.belongs("anonymous_id:3", today, own="c", partition=1, kind="split" if today == "c" else "merged")
+        world.belongs(
+            "anonymous_id:3", today, own="c", partition=1, kind="split" if today == "c" else "merged"
+        )
         for view in ("touchpoints", "sessions", "carts", "actions", "deliveries"):
             assert world.ask(f"SELECT profile_id FROM current_{view}") == [(today,)]
         assert world.ask("SELECT profile_id FROM profiles") == [(today,)]
