@@ -3,6 +3,15 @@
 -- Most orders are told once: these are taken as they are, and only the rest is put together.
 CREATE OR REPLACE VIEW placed_orders AS
 WITH
+(
+    SELECT groupArray((owner_hash, profile_id, profile_hash))
+    FROM moved_owners
+    WHERE owner_hash IN (SELECT owner_hash FROM order_records WHERE is_sale)
+) AS moved,
+whose AS
+(
+    SELECT one.1 AS owner_hash, one.2 AS profile_id, one.3 AS profile_hash FROM (SELECT arrayJoin(moved) AS one)
+),
 told_again AS
 (
     SELECT order_hash FROM order_records WHERE is_sale GROUP BY order_hash HAVING count() > 1
@@ -38,7 +47,7 @@ told AS
                 if(owner.profile_hash != 0, owner.profile_hash, record.profile_hash) AS profile_hash
             )
         FROM order_records AS record
-        LEFT ANY JOIN moved_owners AS owner ON owner.owner_hash = record.owner_hash
+        LEFT ANY JOIN whose AS owner ON owner.owner_hash = record.owner_hash
         WHERE record.is_sale AND record.order_hash IN (SELECT order_hash FROM told_again)
         ORDER BY record.is_late, record.event_at, record.place % 65536, record.place
         LIMIT 1 BY record.order_hash, profile_hash, record.message_key
@@ -64,7 +73,7 @@ placed AS
         record.items AS items,
         record.revenue_micros AS revenue_micros
     FROM order_records AS record
-    LEFT ANY JOIN moved_owners AS owner ON owner.owner_hash = record.owner_hash
+    LEFT ANY JOIN whose AS owner ON owner.owner_hash = record.owner_hash
     WHERE record.is_sale AND record.order_hash NOT IN (SELECT order_hash FROM told_again)
     UNION ALL
     SELECT
