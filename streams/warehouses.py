@@ -42,7 +42,7 @@ class Sink(Section):
         default=100_000, ge=1, le=10_000_000, description="A chunk is inserted when it holds so many rows."
     )
     chunk_s: float = Field(
-        default=1.0,
+        default=0.6,
         gt=0.0,
         le=3_600.0,
         description="A chunk is inserted when its first row is so many seconds old.",

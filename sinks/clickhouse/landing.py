@@ -71,7 +71,7 @@ class LandingOptions:
 
     reading: ReadingOptions
     chunk_rows: int = 100_000
-    chunk_s: float = 1.0
+    chunk_s: float = 0.6
     max_dead_share: float = 0.5
 
 
