@@ -272,11 +272,15 @@ class Handovers:
     def _followers(self, actor: Actor, profile: Profile, *, in_pieces: bool) -> list[str]:
         """Whom a root has to tell that it hands over: all members, or of many those only that others follow.
 
-        As many follow each of these, telling them costs little; and nobody is more than two steps from its root.
+        As many follow each of these, telling them costs little; and nobody is more than two steps from its root. Who is
+        still on the way here goes on following this one, behind its own state, and is told where that arrives: told
+        now, it would be there before its state, and what both have seen would count twice.
         """
         if len(actor.index) <= self._few and not in_pieces:
-            return [member for member in actor.index if member != actor.identifier]
-        return [profile.members[at] for at in sorted(set(profile.via.values()))]
+            places = [at for member, at in actor.index.items() if member != actor.identifier]
+        else:
+            places = sorted(set(profile.via.values()))
+        return [profile.members[at] for at in places if not profile.is_expected(at)]
 
 
 def _graft(actor: Actor, profile: Profile, child: Actor, end: str, here: str, cause: Cause) -> list[int]:

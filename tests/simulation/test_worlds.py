@@ -75,6 +75,7 @@ ONCE = {
     21_055_150: "the answer to a claim overtook the state that the claim was in, which came back unanswered",
     25_007_741: "a link was refused by who knew no act, and not asked again once it was one with who knew it",
     23_191_896: "the judge took an action for false that was right between two acts of one moment",
+    30_180_173: "who was on its way to a root that had gone on followed the next one at once, ahead of its own state",
 }
 REPEATED_ONCE = {
     7_006_438: "a claim that was sent again was answered again, and its answer made a root anew, without its state",
