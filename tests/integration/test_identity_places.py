@@ -56,7 +56,10 @@ def test_repeated_insert_adds_nothing_and_repairs_one_that_was_half_applied(shop
 
 
 def test_migration_fills_in_what_was_there_once_and_as_if_it_landed(shop: Shop) -> None:
-    """Also where it was cut off and is run again."""
+    """Also where it was cut off and is run again.
+
+    Seen to fail with rows taken over that are there already.
+    """
     shop.land("identities", *RECORDS)
     landed = shop.ask(PLACES)
     shop.client.command("TRUNCATE TABLE identity_places")
@@ -88,7 +91,7 @@ def test_last_move_holds(shop: Shop, moves: list[tuple[str, str, str]], today: s
 
 
 def test_profiles_that_somebody_left_are_changed_too(shop: Shop) -> None:
-    """Without whoever was split off, what stays may fall into other sessions."""
+    """Without whoever was split off, what stays may fall into other sessions. Seen to fail with moves alone."""
     shop.land("identities", *RECORDS)
     assert shop.ask("SELECT DISTINCT profile_hash = sipHash64('a') FROM changed_profiles ORDER BY 1") == [
         (0,), (1,),
