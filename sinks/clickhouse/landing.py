@@ -11,6 +11,9 @@ reads those of the others again. A block that is refused has landed nothing; its
 Delivery: exactly once into ClickHouse. A crash repeats an insert under the same token. It breaks if ClickHouse has
 taken more than `non_replicated_deduplication_window` other blocks between the crash and the repeat.
 
+What follows from rows, such as who is where today, may take its time: the last offsets are committed when that is done,
+so that who waits for them finds it. The next range of a partition does not wait.
+
 Where a range is refused, those of its records that are at fault are looked for, declared as well, and left out. Each of
 them has its own last try, in a block of its own, and is a dead letter if that is refused too; then the range is done.
 Too many of them are no accident: the sink stops, with nothing of the range committed.
@@ -22,7 +25,8 @@ import gc
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
@@ -35,7 +39,7 @@ from sinks.clickhouse.reading import Clock, Moved, Reading, ReadingOptions, Stop
 from sinks.clickhouse.writer import Rejected, Unavailable
 from sinks.consuming import BACKOFF_S
 
-__all__ = ["TARGETS", "Burials", "Inserts", "Landing", "LandingOptions", "Target"]
+__all__ = ["TARGETS", "Burials", "Followup", "Inserts", "Landing", "LandingOptions", "Target"]
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +97,19 @@ class Burials(Protocol):
     def flush(self) -> None: ...
 
 
+class Followup(Protocol):
+    """Does what follows from rows that have landed; `resolving.Resolver` is one."""
+
+    @property
+    def is_done(self) -> bool: ...
+
+    def landed(self, spans: Collection[Span]) -> None: ...
+
+    def rest(self) -> None: ...
+
+    def finish(self) -> None: ...
+
+
 class Landing:
     """Cuts, declares, inserts, commits; one thread."""
 
@@ -103,6 +120,7 @@ class Landing:
         *,
         chunks: ChunkWriter,
         burials: Burials,
+        followup: Followup | None = None,
         targets: Mapping[str, Target] = TARGETS,
         clock: Clock = time.monotonic,
     ) -> None:
@@ -110,6 +128,9 @@ class Landing:
         self._inserts = inserts
         self._burials = burials
         self._chunks = chunks
+        self._followup = followup
+        self._waiting: dict[tuple[str, int], Span] = {}
+        """By partition the last range, where it has landed and what follows from it is not done."""
         self._targets = targets
         self._clock = clock
         self._dead_share = DeadShare(options.max_dead_share)
@@ -125,10 +146,12 @@ class Landing:
         gc.set_threshold(_YOUNG_OBJECTS, *thresholds[1:])
         try:
             while not stop.is_set():
+                self._follow()
                 reading.read()
                 if self._is_due():
                     self._land()
             self._land()
+            self._follow(is_end=True)
         finally:
             gc.set_threshold(*thresholds)
             reading.close()
@@ -185,10 +208,32 @@ class Landing:
         for span, declared in alone.items():
             self._land_span(span, declared)
         self._burials.flush()
-        self._reading.commit({span: (span.end, "") for span in spans})
+        if self._followup is not None:
+            self._followup.landed(spans)
+            if not self._followup.is_done:
+                self._waiting |= {(span.topic, span.partition): span for span in spans}
+        self._commit(span for span in spans if self._waiting.get((span.topic, span.partition)) != span)
         self._reading.landed(spans)
 
+    def _follow(self, *, is_end: bool = False) -> None:
+        """What follows from what has landed, as far as it is time for it; then its offsets are committed."""
+        if self._followup is None:
+            return
+        (self._followup.finish if is_end else self._followup.rest)()
+        if self._waiting and self._followup.is_done:
+            # If the group has moved on, whoever reads it next lands it again, which changes nothing.
+            with suppress(Moved, Stopped):
+                self._commit(span for span in self._waiting.values() if self._reading.is_ours(span))
+            self._waiting.clear()
+
+    def _commit(self, spans: Iterable[Span]) -> None:
+        if offsets := {span: (span.end, "") for span in spans}:
+            self._reading.commit(offsets)
+
     def _declare(self, spans: Mapping[Span, Declared]) -> None:
+        for span in spans:
+            # To declare the next range says that this one has landed.
+            self._waiting.pop((span.topic, span.partition), None)
         metadata = {span: declared.text(span.start) for span, declared in spans.items()}
         for span, text in metadata.items():
             if len(text) > METADATA_BYTES:

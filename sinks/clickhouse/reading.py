@@ -185,6 +185,11 @@ class Reading:
                 held.records = [] if is_all else [each for each in held.records if each[0] >= span.end]
                 held.start, held.declared = span.end, None
 
+    def is_ours(self, span: Span) -> bool:
+        """Whether the partition of a range that has landed is still ours, as that left it."""
+        held = self._held.get((span.topic, span.partition))
+        return held is not None and held.start == span.end and held.declared is None
+
     def rest(self, since_s: float) -> None:
         """All that was ready has been landed, from `since_s` on, by the clock.
 

@@ -92,6 +92,7 @@ def _land(ctx: typer.Context, warehouse: Warehouse, stop: threading.Event) -> Ma
     from sinks.clickhouse.fetching import CannotRead
     from sinks.clickhouse.landing import Landing, LandingOptions
     from sinks.clickhouse.reading import ReadingOptions
+    from sinks.clickhouse.resolving import Resolver
     from sinks.clickhouse.writer import Writer
     from sinks.dead_letters import DeadLetters
 
@@ -104,7 +105,9 @@ def _land(ctx: typer.Context, warehouse: Warehouse, stop: threading.Event) -> Ma
         max_dead_share=settings.sink.max_dead_share,
     )
     chunks, burials = ChunkWriter(Catalog.embedded().schema), DeadLetters(bootstrap_servers)
-    landing = Landing(options, Writer(warehouse), chunks=chunks, burials=burials)
+    landing = Landing(
+        options, Writer(warehouse), chunks=chunks, burials=burials, followup=Resolver(warehouse)
+    )
     try:
         landing.run(stop)
     except (CannotRead, KafkaException) as error:

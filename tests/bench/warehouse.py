@@ -24,6 +24,7 @@ from clickhouse_connect.driver.exceptions import Error
 from sinks.clickhouse.embedded import EmbeddedWarehouse
 from sinks.clickhouse.migrating import migrate, views
 from sinks.clickhouse.periods import SUFFIX
+from sinks.clickhouse.resolving import resolve
 from sinks.clickhouse.writer import Warehouse, connect
 from tests.bench.report import Report, Row, Section
 from tests.bench.warehouse_rows import inserts
@@ -95,6 +96,7 @@ def land(client: Client, touchpoints: int) -> None:
     """The rows of so many touchpoints, as the sink's parts have become after a while: merged."""
     for statement in inserts(touchpoints):
         client.command(statement, settings={"max_partitions_per_insert_block": 0})
+    resolve(client, {})
 
 
 def _asked(client: Client, name: str) -> Row:

@@ -18,7 +18,7 @@ from schemas.dead_letters import DEAD_LETTERS
 from sinks.clickhouse.chunk import ChunkWriter
 from sinks.clickhouse.container import Schema
 from sinks.clickhouse.embedded import EmbeddedWarehouse
-from sinks.clickhouse.landing import TARGETS, Landing, LandingOptions
+from sinks.clickhouse.landing import TARGETS, Followup, Landing, LandingOptions
 from sinks.clickhouse.migrating import migrate
 from sinks.clickhouse.reading import ReadingOptions
 from sinks.clickhouse.writer import Warehouse, connect
@@ -48,7 +48,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWarehou
 def warehouse(opened: EmbeddedWarehouse) -> Warehouse:
     """With empty tables."""
     with connect(place(opened)) as client:
-        for table in TABLES.values():
+        for table in (*TABLES.values(), "identity_places", "resolved_identifiers", "resolved_offsets"):
             client.command(f"TRUNCATE TABLE {table}")
     return place(opened)
 
@@ -77,6 +77,11 @@ class Feed:
             self._producer.poll(0)
         assert self._producer.flush(30) == 0
 
+    @property
+    def moved(self) -> int:
+        """How many identifiers of those written have moved."""
+        return self.written["identities"] // 2
+
     def poison(self, topic: str, value: bytes, partition: int = 0) -> None:
         """One record that can land nowhere."""
         self._producer.produce(topic, value, partition=partition)
@@ -92,7 +97,18 @@ class Feed:
     def _value(topic: str, n: int) -> bytes:
         if topic == "touchpoints.stitched":
             return framed(f"{topic}.{CHANNELS[n % len(CHANNELS)]}", message_id=f"m{n}")
-        keys = {"sessions": "session_id", "carts": "episode_id", "identities": "identifier"}
+        if topic == "identities":
+            # Each second one moves to the one before.
+            kind, root = ("merged", n - 1) if n % 2 else ("created", n)
+            return framed(
+                topic,
+                identifier=f"identifier:{n}",
+                kind=kind,
+                root=f"identifier:{root}",
+                profile_id=f"p{root}",
+                own_profile_id=f"p{n}",
+            )
+        keys = {"sessions": "session_id", "carts": "episode_id"}
         key = keys.get(topic, "action_id")
         return framed(topic, **{key: f"{key}:{n}"})
 
@@ -113,12 +129,13 @@ def landing(
     chunk_s: float = 0.1,
     chunk_rows: int = 100_000,
     schema_of: Callable[[int], Schema] | None = None,
+    followup: Followup | None = None,
 ) -> Iterator[Loop]:
     """The loop in a thread, stopped at the end as SIGTERM would. Raises what ended it."""
     options = LandingOptions(ReadingOptions(broker.bootstrap, GROUP, SESSION_MS), chunk_rows, chunk_s)
     burials = DeadLetters(broker.bootstrap)
     chunks = ChunkWriter(schema_of or Catalog.embedded().schema)
-    loop = Loop(options, inserts, chunks=chunks, burials=burials)
+    loop = Loop(options, inserts, chunks=chunks, burials=burials, followup=followup)
     stop, failures = threading.Event(), list[BaseException]()
 
     def run() -> None:
@@ -150,6 +167,11 @@ def counted(client: Client) -> dict[str, tuple[int, int]]:
         rows, different = client.query(asked).result_rows[0]
         found[topic] = (rows, different)
     return found
+
+
+def moved(client: Client) -> int:
+    """How many identifiers views know to have moved."""
+    return int(client.query("SELECT count() FROM moved_identifiers").result_rows[0][0])
 
 
 def until(is_true: Callable[[], bool], timeout_s: float = 120.0) -> None:

@@ -10,13 +10,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from schemas.catalog import Catalog
 from sinks.clickhouse.chunk import Block, ChunkWriter, Span
 from sinks.clickhouse.landing import Landing, LandingOptions
 from sinks.clickhouse.reading import Reading, ReadingOptions
+from sinks.clickhouse.resolving import Resolver
 from sinks.clickhouse.writer import Warehouse, Writer
 from sinks.dead_letters import DeadLetters
 
@@ -31,6 +32,8 @@ class Point(StrEnum):
     DECLARED = "declared"
     INSERTING = "inserting"
     INSERTED = "inserted"
+    RESOLVING = "resolving"
+    RESOLVED = "resolved"
     BURYING = "burying"
     BURIED = "buried"
     COMMITTING = "committing"
@@ -76,6 +79,14 @@ def main(bootstrap: str, url: str, chunk_s: str, at: str = "") -> None:
             super().flush()
             killed.hit(Point.BURIED)
 
+    class Followup(Resolver):
+        """What follows from rows, with points around it."""
+
+        def landed(self, spans: Iterable[Span]) -> None:
+            killed.hit(Point.RESOLVING)
+            super().landed(spans)
+            killed.hit(Point.RESOLVED)
+
     def commit_between(reading: Reading, offsets: Mapping[Span, tuple[int, str]]) -> None:
         declares = any(metadata for _, metadata in offsets.values())
         killed.hit(Point.DECLARING if declares else Point.COMMITTING)
@@ -84,11 +95,13 @@ def main(bootstrap: str, url: str, chunk_s: str, at: str = "") -> None:
 
     Reading.commit = commit_between  # type: ignore[method-assign,assignment]
     options = LandingOptions(ReadingOptions(bootstrap, "test-sink", SESSION_MS), chunk_s=float(chunk_s))
+    warehouse = Warehouse(url, "throughline", "throughline")
     Landing(
         options,
-        Inserts(Warehouse(url, "throughline", "throughline")),
+        Inserts(warehouse),
         chunks=ChunkWriter(Catalog.embedded().schema),
         burials=Burials(bootstrap),
+        followup=Followup(warehouse),
     ).run(stop)
 
 

@@ -30,6 +30,7 @@ from tests.integration.landed import (
     dead_letters,
     exactly,
     landing,
+    moved,
     place,
     until,
 )
@@ -93,6 +94,7 @@ def test_killed_at_any_step_it_lands_all_once(
     land_the_rest(broker, warehouse, feed)
     with connect(warehouse) as client:
         assert counted(client) == exactly(feed)
+        assert moved(client) == feed.moved
     assert set(dead_letters(broker.bootstrap).values()) == {Reason.UNREADABLE}
     assert len(dead_letters(broker.bootstrap)) == 1
 
@@ -118,6 +120,7 @@ def test_killed_at_a_hundred_moments_it_lands_all_once(
         running.wait()
     land_the_rest(broker, warehouse, feed)
     assert counted(client) == exactly(feed)
+    assert moved(client) == feed.moved
 
 
 def test_slow_refusing_and_forgetful_clickhouse_costs_nothing(

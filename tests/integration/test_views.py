@@ -14,13 +14,15 @@ from sinks.clickhouse.chunk import ChunkWriter, Span
 from sinks.clickhouse.embedded import EmbeddedWarehouse
 from sinks.clickhouse.landing import TARGETS
 from sinks.clickhouse.migrating import migrate
+from sinks.clickhouse.resolving import TOPIC, resolve
 from sinks.clickhouse.writer import Warehouse, Writer, connect
 from tests.oracle.landed import LandedSession, read_landed
 from tests.unit.sinks.samples import AT_MS, framed
 
 MINUTE = 60_000
 TABLES = (
-    "touchpoints", "order_records", "sessions", "carts", "actions", "identities", "identity_places", "deliveries",
+    "touchpoints", "order_records", "sessions", "carts", "actions", "identities", "identity_places",
+    "resolved_identifiers", "resolved_offsets", "deliveries",
 )  # fmt: skip
 
 
@@ -40,6 +42,8 @@ class World:
         span = Span(topic, partition, start, end)
         for block in self._chunks.blocks(span, records, can_mix=bool(target.mixed_table)):
             self._writer.insert(target.mixed_table if block.is_mixed else target.table, block)
+        if topic == TOPIC:
+            resolve(self.client, {partition: end})
 
     def touch(self, message_id: str, *, at: int = 0, partition: int = 0, **changes: Any) -> None:
         """A touchpoint `at` minutes after the beginning."""
