@@ -135,9 +135,9 @@ class Shop:
             {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "log_level": 0}
         )
 
-    def put(self, channel: str, message_id: str, event: str, **identifiers: str) -> int:
-        """Return when Kafka has it; when it happened."""
-        now_ms = time.time_ns() // 1_000_000
+    def put(self, channel: str, message_id: str, event: str, *, at_ms: int = 0, **identifiers: str) -> int:
+        """Return when Kafka has it; when it happened, which is now where nothing else is said."""
+        now_ms = at_ms or time.time_ns() // 1_000_000
         item = {"product_id": "kettle", "quantity": 1, "price_micros": 30_000_000}
         value = encode_touchpoint({
             "message_id": message_id, "type": "track", "event": event, "channel": channel,

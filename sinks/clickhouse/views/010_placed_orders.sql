@@ -3,14 +3,11 @@
 -- Most orders are told once: these are taken as they are, and only the rest is put together.
 CREATE OR REPLACE VIEW placed_orders AS
 WITH
-(
-    SELECT groupArray((owner_hash, profile_id, profile_hash))
-    FROM moved_owners
-    WHERE owner_hash IN (SELECT owner_hash FROM order_records WHERE is_sale)
-) AS moved,
 whose AS
 (
-    SELECT one.1 AS owner_hash, one.2 AS profile_id, one.3 AS profile_hash FROM (SELECT arrayJoin(moved) AS one)
+    SELECT owner_hash, one.profile_id AS profile_id, one.profile_hash AS profile_hash
+    FROM moved_owners AS one
+    WHERE owner_hash IN (SELECT owner_hash FROM order_records WHERE is_sale)
 ),
 told_again AS
 (
