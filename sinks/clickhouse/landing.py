@@ -12,7 +12,7 @@ Delivery: exactly once into ClickHouse. A crash repeats an insert under the same
 taken more than `non_replicated_deduplication_window` other blocks between the crash and the repeat.
 
 What follows from rows, such as who is where today, may take its time: the last offsets are committed when that is done,
-so that who waits for them finds it. The next range of a partition does not wait.
+so that whoever waits for them finds it. The next range of a partition does not wait.
 
 Where a range is refused, those of its records that are at fault are looked for, declared as well, and left out. Each of
 them has its own last try, in a block of its own, and is a dead letter if that is refused too; then the range is done.

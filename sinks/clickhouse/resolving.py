@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from sinks.clickhouse.chunk import Span
@@ -132,12 +133,15 @@ def resolve(client: Client, ends: Mapping[int, int]) -> None:
 
 
 class Resolver:
-    """Resolves after what lands; where that would be too often, later. One thread."""
+    """Resolves after what lands, beside whoever lands it; where that would be too often, later."""
 
     def __init__(self, warehouse: Warehouse, clock: Callable[[], float] = time.monotonic) -> None:
         self._warehouse = warehouse
         self._clock = clock
         self._client: Client | None = None
+        self._thread = ThreadPoolExecutor(1, "resolver")
+        self._running: Future[None] | None = None
+        self._began_s = 0.0
         self._ends: dict[int, int] = {}
         self._is_due = True
         """At first too: whoever was here before may have had no time for it."""
@@ -147,7 +151,7 @@ class Resolver:
     @property
     def is_done(self) -> bool:
         """Whether everybody whom something has landed about is where they are."""
-        return not self._is_due
+        return not self._is_due and self._running is None
 
     def landed(self, spans: Iterable[Span]) -> None:
         """These ranges are in their tables."""
@@ -158,37 +162,48 @@ class Resolver:
         self.rest()
 
     def rest(self) -> None:
-        """Time for what waits."""
-        if self._is_due and self._clock() >= self._not_before_s:
-            self._resolve()
+        """Looks what has been done, and begins what is due."""
+        if self._running is not None and self._running.done():
+            self._end(self._running)
+        if self._running is None and self._is_due and self._clock() >= self._not_before_s:
+            self._begin()
 
     def finish(self) -> None:
-        """Resolves what waits, and lets go of the connection."""
+        """Waits for what is being done, resolves what is left, and lets go of the connection."""
+        if self._running is not None:
+            self._end(self._running)
         if self._is_due and not self._is_failing:
-            self._resolve()
+            self._end(self._begin())
+        self._thread.shutdown()
         self._disconnect()
 
-    def _resolve(self) -> None:
-        """Or say why not: records land meanwhile, and what is not resolved now is resolved with the next."""
+    def _begin(self) -> Future[None]:
+        self._began_s, self._is_due = self._clock(), False
+        self._running = self._thread.submit(self._resolve, dict(self._ends))
+        return self._running
+
+    def _end(self, running: Future[None]) -> None:
+        """Whatever went wrong: records land meanwhile, and what is not resolved now is resolved with the next."""
         from clickhouse_connect.driver.exceptions import Error
 
-        began_s = self._clock()
         try:
-            if self._client is None:
-                self._client = connect(self._warehouse)
-            resolve(self._client, self._ends)
+            running.result()
         except (Error, OSError, Rejected, Unavailable) as error:
             self._disconnect()
             if not self._is_failing:
                 log.warning("who has moved is not shown where they are, trying again: %s", _said(error))
-            self._is_failing, self._not_before_s = True, self._clock() + _BACKOFF_S
-            return
-        if self._is_failing:
-            log.warning("who has moved is shown where they are again")
-        took_s = self._clock() - began_s
-        self._not_before_s = self._clock() + took_s * (1 / _SHARE - 1)
-        self._ends.clear()
-        self._is_due = self._is_failing = False
+            self._is_due, self._is_failing, pause_s = True, True, _BACKOFF_S
+        else:
+            if self._is_failing:
+                log.warning("who has moved is shown where they are again")
+            self._is_failing = False
+            pause_s = (self._clock() - self._began_s) * (1 / _SHARE - 1)
+        self._running, self._not_before_s = None, self._clock() + pause_s
+
+    def _resolve(self, ends: Mapping[int, int]) -> None:
+        if self._client is None:
+            self._client = connect(self._warehouse)
+        resolve(self._client, ends)
 
     def _disconnect(self) -> None:
         if self._client is not None:
