@@ -81,12 +81,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a small run, to see that everything works")
     parser.add_argument("--json", action="store_true", help="for programs")
     arguments = parser.parse_args()
-    sections = []
-    for section in measure(QUICK if arguments.quick else FULL):
-        print(f"measured: {section.title}", file=sys.stderr)
-        sections.append(section)
-    report = Report(sections)
-    report.tell(as_json=arguments.json)
+    sections: list[Section] = []
+    try:
+        for section in measure(QUICK if arguments.quick else FULL):
+            print(f"measured: {section.title}", file=sys.stderr)
+            sections.append(section)
+    finally:
+        # What fails after a quarter of an hour does not take with it what was measured before.
+        Report(sections).tell(as_json=arguments.json)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,9 @@ _BEFORE_MERGE_S = 3.0
 _OTHERS = 20_000
 START_MS = 1_772_000_000_000
 _BEFORE_S = (4.0, 10.0)
+_SMALL_BATCHES = {"THROUGHLINE_WORKER_BATCH_RECORDS": "500"}
+"""While the two come to be: nobody else has thousands of links under way to one root, each of which is looked at again
+with each answer."""
 _NO_LIMITS = ",".join(f"{kind}=0" for kind in RANKS)
 
 
@@ -69,12 +72,14 @@ def _on_kafka(bootstrap: str, members: int, stream: Stream, scratch: Path) -> li
         app = environment["THROUGHLINE_APP_NAME"]
         with (
             Feeder(bootstrap, app, PARTITIONS, pace=False, tick_ms=TICK_MS, outputs=()) as feeder,
-            run_workers(environment, 1, scratch) as running,
+            run_workers({**environment, **_SMALL_BATCHES}, 1, scratch) as running,
         ):
             feeder.tick(start_ms - 1)
             for record in _many(members, start_ms):
                 feeder.send(record.channel, record.key, record.value, record.arrival_ms)
             feeder.flush()
+            wait_until_read(bootstrap, app, running)
+        with run_workers(environment, 1, scratch) as running:
             wait_until_read(bootstrap, app, running)
             place = int(RATE * _BEFORE_S[1])
             link = _shown(f"{members}", start_ms, "one", f"two-{members // 2:06d}")
