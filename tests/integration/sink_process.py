@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 
 from schemas.catalog import Catalog
@@ -82,10 +82,13 @@ def main(bootstrap: str, url: str, chunk_s: str, at: str = "") -> None:
     class Followup(Resolver):
         """What follows from rows, with points around it."""
 
-        def landed(self, spans: Iterable[Span]) -> None:
-            killed.hit(Point.RESOLVING)
-            super().landed(spans)
-            killed.hit(Point.RESOLVED)
+        def _resolve(self, ends: Mapping[int, int]) -> None:
+            # Not the look around at the start, when nothing has landed.
+            if ends:
+                killed.hit(Point.RESOLVING)
+            super()._resolve(ends)
+            if ends:
+                killed.hit(Point.RESOLVED)
 
     def commit_between(reading: Reading, offsets: Mapping[Span, tuple[int, str]]) -> None:
         declares = any(metadata for _, metadata in offsets.values())
