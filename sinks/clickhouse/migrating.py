@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from sinks.clickhouse import periods
-from sinks.clickhouse.resolving import resolve
+from sinks.clickhouse.resolving import resolve_first
 from sinks.clickhouse.retention import keep, kept_days
 from sinks.clickhouse.writer import Unavailable, Warehouse, connect, meaning_of
 
@@ -116,9 +116,7 @@ def migrate(warehouse: Warehouse, *, keep_days: Mapping[str, int] | None = None)
             for _, sql in views():
                 _run(client, sql, is_view=True)
             keep(client, warehouse.database, keep_days or {})
-            if client.query("SELECT count() = 0 FROM resolved_identifiers").result_rows == [(1,)]:
-                # Rows of before there was such a table, and no sink that knows of it yet.
-                resolve(client, {})
+            resolve_first(client)
     except (Error, OSError) as error:
         raise meaning_of(error) from error
     return [migration.name for migration in missing]

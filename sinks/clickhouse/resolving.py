@@ -23,7 +23,7 @@ from sinks.clickhouse.writer import Rejected, Unavailable, Warehouse, connect, m
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-__all__ = ["TOPIC", "Resolver", "resolve"]
+__all__ = ["TOPIC", "Resolver", "resolve", "resolve_first"]
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +130,12 @@ def resolve(client: Client, ends: Mapping[int, int]) -> None:
         client.command(_RESOLVED, parameters={**since, "is_all": new * _MANY > places})
     if rows := [each for each in ends.items() if each[1] > resolved.get(each[0], 0)]:
         client.insert("resolved_offsets", rows, column_names=["_partition", "next_offset"])
+
+
+def resolve_first(client: Client) -> None:
+    """Where nobody is known to have moved: rows may be of before there was such a table, and no sink knows of it yet."""
+    if client.query("SELECT count() = 0 FROM resolved_identifiers").result_rows == [(1,)]:
+        resolve(client, {})
 
 
 class Resolver:
