@@ -23,7 +23,7 @@ _ALL_TOUCHPOINTS: Final = {"touchpoints_once": "touchpoints", "contact_touchpoin
 _READ: Final = re.compile(r"\b(FROM|JOIN) (\w+)\b(?:\(([^()]*)\))?")
 _ONLY: Final = re.compile(r"/\* period: (.+?) \*/", re.S)
 _COMMENT: Final = "\nCOMMENT '"
-_TAKES: Final = "a day among ten million touchpoints takes two cores up to three seconds"
+_TAKES: Final = "a day among ten million touchpoints takes two cores less than two seconds"
 """Seen with half of the people two before, which is what costs: `tests/bench/warehouse.py`."""
 
 

@@ -133,7 +133,7 @@ def resolve(client: Client, ends: Mapping[int, int]) -> None:
 
 
 def resolve_first(client: Client) -> None:
-    """Where nobody is known to have moved: rows may be of before there was such a table, and no sink knows of it yet."""
+    """Where nobody is known to have moved: rows may be of before there was such a table, and no sink knows it yet."""
     if client.query("SELECT count() = 0 FROM resolved_identifiers").result_rows == [(1,)]:
         resolve(client, {})
 

@@ -22,4 +22,11 @@ FROM
         )
 ) AS record
 LEFT ANY JOIN moved_owners AS owner ON owner.owner_hash = record.owner_hash
+/* period: WHERE if(owner.profile_hash != 0, owner.profile_hash, record.profile_hash) IN
+(
+    SELECT if(owner.profile_hash != 0, owner.profile_hash, here.profile_hash)
+    FROM touchpoints AS here
+    LEFT ANY JOIN moved_owners AS owner ON owner.owner_hash = here.owner_hash
+    WHERE here.event_at >= {begin} AND here.event_at < {end}
+) */
 COMMENT 'Hashes of those of today\'s profiles whose touchpoints may have another session than the one they were written with.';

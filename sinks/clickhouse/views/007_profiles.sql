@@ -1,5 +1,12 @@
 -- Of a period too.
 CREATE OR REPLACE VIEW profiles AS
+/* period: WITH people AS
+(
+    SELECT if(owner.profile_id != '', owner.profile_id, here.profile_id)
+    FROM touchpoints AS here
+    LEFT ANY JOIN moved_owners AS owner ON owner.owner_hash = here.owner_hash
+    WHERE here.event_at >= {begin} AND here.event_at < {end}
+) */
 SELECT
     seen.profile_id AS profile_id,
     belongs.identifiers AS identifiers,
@@ -31,6 +38,13 @@ LEFT JOIN
 (
     SELECT profile_id, arraySort(groupArray(identifier)) AS identifiers
     FROM current_identities
+    /* period: WHERE identifier IN
+    (
+        SELECT identifier
+        FROM identities
+        WHERE profile_id IN people
+            OR identifier_hash IN (SELECT identifier_hash FROM moved_identifiers WHERE profile_id IN people)
+    ) */
     GROUP BY profile_id
 ) AS belongs ON belongs.profile_id = seen.profile_id
 COMMENT 'One row a person of today: what identifies them, when and where they were seen, what they bought (returns are in refunds).';
