@@ -1,7 +1,8 @@
 """What landing a touchpoint costs the sink, and how soon it can be read: a real Kafka before it, ClickHouse behind it.
 
 CPU of the sink's process alone, its Kafka and HTTP clients in it; ClickHouse's own is a figure beside it. Touchpoints
-are what the core makes of a simulated day, of all channels.
+are what the core makes of a simulated day, of all channels. While delays are taken, what it says of identities in that
+day lands beside them, and who has moved is worked out from it, as in any sink.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ from sinks.clickhouse.embedded import EmbeddedWarehouse
 from sinks.clickhouse.landing import TARGETS, Landing, LandingOptions
 from sinks.clickhouse.migrating import migrate
 from sinks.clickhouse.reading import ReadingOptions
+from sinks.clickhouse.resolving import TOPIC as IDENTITIES
+from sinks.clickhouse.resolving import Resolver
 from sinks.clickhouse.writer import Warehouse, Writer, connect
 from sinks.dead_letters import DeadLetters
 from streams.broker.jars import ToolMissing
+from streams.core.step import Effects
 from tests.bench.real_kafka import installation, node
 from tests.bench.report import Row, Section
 from tests.bench.stream import Stream
@@ -57,25 +61,31 @@ class Cost:
 def section(stream: Stream, *, rows: int) -> Section:
     """A backlog of so many rows, then delays at 20,000 rows/s; a section without rows where no Kafka can be had."""
     title = "Landing touchpoints in ClickHouse"
-    stitched = stitched_of(stream)
+    stitched, told = made_of(stream)
     try:
         with tempfile.TemporaryDirectory(prefix="throughline-bench-") as scratch, node(Path(scratch)) as at:
-            return Section(title, _rows(at, stitched, rows, Path(scratch)), "chunks of default settings")
+            return Section(
+                title, _rows(at, stitched, told, rows, Path(scratch)), "chunks of default settings"
+            )
     except ToolMissing as missing:
         return Section(title, [], str(missing))
 
 
-def stitched_of(stream: Stream) -> list[bytes]:
-    """What a worker makes of a day's touchpoints."""
-    found: list[bytes] = []
-    Tasks(1).run(
-        rounds_of(stream, 1),
-        see=lambda _, effects: found.extend(value for _, value in effects.outputs.get(TOPIC, ())),
-    )
-    return found
+def made_of(stream: Stream) -> tuple[list[bytes], list[bytes]]:
+    """What a worker makes of a day's touchpoints, and what it says of identities."""
+    found: dict[str, list[bytes]] = {TOPIC: [], IDENTITIES: []}
+
+    def see(_: int, effects: Effects) -> None:
+        for topic, values in found.items():
+            values.extend(value for _, value in effects.outputs.get(topic, ()))
+
+    Tasks(1).run(rounds_of(stream, 1), see=see)
+    return found[TOPIC], found[IDENTITIES]
 
 
-def _rows(bootstrap: str, stitched: Sequence[bytes], rows: int, scratch: Path) -> list[Row]:
+def _rows(
+    bootstrap: str, stitched: Sequence[bytes], told: Sequence[bytes], rows: int, scratch: Path
+) -> list[Row]:
     with installation(bootstrap, "at_least_once"), EmbeddedWarehouse.start(scratch / "warehouse") as opened:
         warehouse = Warehouse(opened.url, opened.user, opened.password)
         migrate(warehouse)
@@ -83,7 +93,7 @@ def _rows(bootstrap: str, stitched: Sequence[bytes], rows: int, scratch: Path) -
     with installation(bootstrap, "at_least_once"), EmbeddedWarehouse.start(scratch / "fresh") as opened:
         warehouse = Warehouse(opened.url, opened.user, opened.password)
         migrate(warehouse)
-        delays_s = sorted(_delays(bootstrap, warehouse, stitched))
+        delays_s = sorted(_delays(bootstrap, warehouse, stitched, told))
     return [
         Row("a row, CPU of the sink", cost.sink_s / cost.rows * 1e6, budget=1e6 / _BUDGET_ROWS),
         Row("rows a second and core of the sink", cost.rows / cost.sink_s, "", note="400,000 is the bar"),
@@ -100,7 +110,7 @@ def _cost(
 ) -> Cost:
     producer = _producer(bootstrap)
     for n in range(rows):
-        _produce(producer, stitched[n % len(stitched)], n)
+        _produce(producer, TOPIC, stitched[n % len(stitched)], n)
     producer.flush()
     before_s = _cpu_s(clickhouse_pid)
     command = [sys.executable, "-m", "tests.bench.sink", bootstrap, warehouse.url, str(rows)]
@@ -108,7 +118,9 @@ def _cost(
     return Cost(rows, float(said), _cpu_s(clickhouse_pid) - before_s)
 
 
-def _delays(bootstrap: str, warehouse: Warehouse, stitched: Sequence[bytes]) -> list[float]:
+def _delays(
+    bootstrap: str, warehouse: Warehouse, stitched: Sequence[bytes], told: Sequence[bytes]
+) -> list[float]:
     """For each row after a warm-up, how long from its produce until a query saw it."""
     command = [sys.executable, "-m", "tests.bench.sink", bootstrap, warehouse.url, "0"]
     sink = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -133,12 +145,15 @@ def _delays(bootstrap: str, warehouse: Warehouse, stitched: Sequence[bytes]) -> 
 
         looking = threading.Thread(target=look)
         looking.start()
-        began_s, n = time.monotonic(), 0
+        began_s, n, m = time.monotonic(), 0, 0
         while (now_s := time.monotonic()) - began_s < _SECONDS:
             while n < (now_s - began_s) * RATE:
                 produced_s[n % PARTITIONS].append(now_s)
-                _produce(producer, stitched[n % len(stitched)], n)
+                _produce(producer, TOPIC, stitched[n % len(stitched)], n)
                 n += 1
+            while m * len(stitched) < n * len(told):
+                _produce(producer, IDENTITIES, told[m % len(told)], m)
+                m += 1
             producer.poll(0)
             time.sleep(0.002)
         producer.flush()
@@ -156,10 +171,10 @@ def _producer(bootstrap: str) -> Producer:
     )
 
 
-def _produce(producer: Producer, value: bytes, n: int) -> None:
+def _produce(producer: Producer, topic: str, value: bytes, n: int) -> None:
     while True:
         try:
-            producer.produce(TOPIC, value, partition=n % PARTITIONS)
+            producer.produce(topic, value, partition=n % PARTITIONS)
         except BufferError:
             producer.poll(0.1)
         else:
@@ -185,15 +200,17 @@ class _Landed:
 
 
 def land(bootstrap: str, url: str, rows: int) -> float:
-    """Lands so many rows (0: until it is killed); the CPU seconds that took, without what is loaded once."""
+    """Lands so many touchpoints; the CPU seconds that took, without what is loaded once. For 0, all topics, for ever."""
     importlib.import_module("clickhouse_connect.driver.exceptions")
+    warehouse = Warehouse(url, "throughline", "throughline")
     stop = _Landed(rows)
     stop.landing = Landing(
         LandingOptions(ReadingOptions(bootstrap, "bench-sink")),
-        Writer(Warehouse(url, "throughline", "throughline")),
+        Writer(warehouse),
         chunks=ChunkWriter(Catalog.embedded().schema),
         burials=DeadLetters(bootstrap),
-        targets={TOPIC: TARGETS[TOPIC]},
+        targets={TOPIC: TARGETS[TOPIC]} if rows else TARGETS,
+        followup=None if rows else Resolver(warehouse),
     )
     before = resource.getrusage(resource.RUSAGE_SELF)
     stop.landing.run(stop)
