@@ -37,7 +37,7 @@ FULL = Size(
     repeats=3,
     profiles=50_000,
     merging=100_000,
-    others=20_000,
+    others=10_000,
     timers=5_000_000,
     landed=1_000_000,
 )
@@ -49,7 +49,7 @@ QUICK = Size(
     repeats=1,
     profiles=5_000,
     merging=5_000,
-    others=12_000,
+    others=8_000,
     timers=50_000,
     landed=20_000,
 )
