@@ -37,7 +37,9 @@ def test_a_view_of_all_time_names_its_variant() -> None:
     """In its comment, where analysts look; else it stays as it is."""
     assert has_period(VIEW)
     assert with_hint("visits", VIEW).startswith(VIEW.removesuffix("';\n"))
-    assert re.search(r"visits_between\(since, until\) has the same sooner: a day .+\.';\n$", with_hint("visits", VIEW))
+    assert re.search(
+        r"visits_between\(since, until\) has the same sooner: a day .+\.';\n$", with_hint("visits", VIEW)
+    )
 
 
 def test_no_variant_reads_all_touchpoints() -> None:
