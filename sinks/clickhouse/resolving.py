@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 
 TOPIC: Final = "identities"
 _SHARE: Final = 0.25
-"""Of the time, at most so much goes into resolving while a warehouse is large; what waits is soon resolved together."""
+"""Of the time, so much goes into resolving at most, unless a turn takes long; what waits is soon resolved together."""
+_PAUSE_S: Final = 2.0
+"""At most, so that a merge is seen in all history within 5 s of being decided: landing and resolving take time too."""
 _BACKOFF_S: Final = 5.0
 _MANY: Final = 4
 """Of so many places, one that is new makes it cheaper to look at all than to look for whom it is about."""
@@ -203,7 +205,7 @@ class Resolver:
             if self._is_failing:
                 log.warning("who has moved is shown where they are again")
             self._is_failing = False
-            pause_s = (self._clock() - self._began_s) * (1 / _SHARE - 1)
+            pause_s = min((self._clock() - self._began_s) * (1 / _SHARE - 1), _PAUSE_S)
         self._running, self._not_before_s = None, self._clock() + pause_s
 
     def _resolve(self, ends: Mapping[int, int]) -> None:

@@ -181,10 +181,10 @@ def test_a_clickhouse_that_cannot_resolve_still_takes_rows(
 
 def test_a_large_warehouse_is_not_kept_busy_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """What lands while it would be too often waits, and is resolved with the next, or when there is time."""
-    now_s, ends = [0.0], list[dict[int, int]]()
+    now_s, takes_s, ends = [0.0], [0.5], list[dict[int, int]]()
 
     def slow(client: object, given: dict[int, int]) -> None:
-        now_s[0] += 2.0
+        now_s[0] += takes_s[0]
         ends.append(dict(given))
 
     monkeypatch.setattr(resolving, "resolve", slow)
@@ -205,8 +205,18 @@ def test_a_large_warehouse_is_not_kept_busy_with_it(monkeypatch: pytest.MonkeyPa
     resolver.landed(lands(30))
     assert not is_done()
     assert ends == [{0: 10}]
-    now_s[0] += 6.0
+    now_s[0] += 1.4
+    assert not is_done()
+    now_s[0] += 0.2
+    takes_s[0] = 2.0
     resolver.rest()
     assert is_done()
     assert ends == [{0: 10}, {0: 30}]
+    # However long a turn takes, who has moved is soon seen where they are.
+    resolver.landed(lands(40))
+    assert not is_done()
+    now_s[0] += 2.0
+    resolver.rest()
+    assert is_done()
+    assert ends == [{0: 10}, {0: 30}, {0: 40}]
     resolver.finish()
