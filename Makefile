@@ -7,7 +7,8 @@ INSTALLED := $(VENV)/.installed
 COMPILE := yes
 COMPILED := $(VENV)/.compiled-$(COMPILE)
 HOT := setup.py $(wildcard schemas/*.py streams/core/*.py streams/runtime/*.py sinks/clickhouse/rows.py)
-# Many tests wait for what they started (broker, workers, warehouse): three processes keep two cores busy.
+# Many tests wait for what they started (broker, workers, warehouse): three processes keep two cores busy. Modules of which
+# each test asks the same warehouse little stay in one process (xdist_group), where it is started once.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup
 
 .DEFAULT_GOAL := help

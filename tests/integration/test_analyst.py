@@ -19,6 +19,8 @@ from sinks.clickhouse.migrating import migrations, statements_of, views
 from sinks.clickhouse.personal import EXPOSING, PERSONAL
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.xdist_group("analyst")
+
 DEPLOYED: Final = REPOSITORY / "deploy" / "clickhouse" / "users.d" / "analyst.xml"
 GRANTED: Final = re.compile(r"GRANT SELECT ON throughline\.(\w+)")
 ASKING: Final = """

@@ -14,6 +14,8 @@ from streams.cli.app import build
 from streams.cli.errors import ExitCode
 from tests.integration.shop import Shop, at_ms
 
+pytestmark = pytest.mark.xdist_group("clv")
+
 DAY = at_ms("2024-01-01")
 HOUR = 3_600_000
 EURO = 1_000_000

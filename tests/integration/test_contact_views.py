@@ -8,6 +8,8 @@ import pytest
 
 from tests.integration.shop import Shop, at_ms
 
+pytestmark = pytest.mark.xdist_group("contact_views")
+
 DAY = at_ms("2024-03-01")
 HOUR = 3_600_000
 

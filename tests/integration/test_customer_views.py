@@ -8,6 +8,8 @@ import pytest
 
 from tests.integration.shop import Rows, Shop, at_ms
 
+pytestmark = pytest.mark.xdist_group("customer_views")
+
 DAY = at_ms("2024-03-01")
 MINUTE = 60_000
 ONE_DAY = 86_400_000

@@ -26,6 +26,8 @@ from sinks.clickhouse.embedded.blocks import stored, unpacked
 from sinks.clickhouse.writer import Warehouse, connect
 from tests.conftest import require
 
+pytestmark = pytest.mark.xdist_group("embedded_requests")
+
 OWNER = Credentials("throughline", "throughline")
 READER = Credentials("bea", "may only read")
 MEMORY_BYTES = 400_000_000

@@ -26,6 +26,8 @@ from sinks.clickhouse.migrating import ChangedMigration, Migration, migrate, mig
 from sinks.clickhouse.writer import Rejected, Unavailable, Warehouse, Writer, connect
 from tests.unit.sinks.samples import framed
 
+pytestmark = pytest.mark.xdist_group("embedded_warehouse")
+
 CATALOG = Catalog.embedded()
 
 

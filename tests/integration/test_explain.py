@@ -17,6 +17,8 @@ from streams.cli.app import build
 from tests.integration.test_views import World
 from tests.unit.sinks.samples import AT_MS, framed
 
+pytestmark = pytest.mark.xdist_group("explain")
+
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWarehouse]:

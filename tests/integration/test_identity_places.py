@@ -8,6 +8,8 @@ from sinks.clickhouse.migrating import migrations, statements_of
 from tests.integration.shop import Shop
 from tests.unit.sinks.samples import framed
 
+pytestmark = pytest.mark.xdist_group("identity_places")
+
 NUMBER = 17
 PLACES = "SELECT * FROM identity_places ORDER BY place"
 MOVES = "SELECT is_move FROM identity_places ORDER BY place"

@@ -12,6 +12,8 @@ import pytest
 from tests.integration.shop import Shop, at_ms
 from tests.unit.sinks.samples import framed
 
+pytestmark = pytest.mark.xdist_group("kpi_views")
+
 DAY = at_ms("2024-03-01")
 MINUTE = 60_000
 EURO = 1_000_000

@@ -12,6 +12,8 @@ from sinks.clickhouse.writer import Warehouse
 from tests.integration.shop import Shop, at_ms
 from tests.integration.test_views import TABLES
 
+pytestmark = pytest.mark.xdist_group("order_records")
+
 NUMBER = 15
 TOLD = "SELECT message_id FROM order_records ORDER BY message_id, place"
 

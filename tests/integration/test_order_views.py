@@ -10,6 +10,8 @@ import pytest
 
 from tests.integration.shop import Shop, at_ms, item
 
+pytestmark = pytest.mark.xdist_group("order_views")
+
 DAY = at_ms("2024-03-01")
 MINUTE = 60_000
 EURO = 1_000_000

@@ -22,6 +22,8 @@ from streams.cli.app import build
 from tests.integration.brokers import EmbeddedBrokers
 from tests.integration.landed import Feed
 
+pytestmark = pytest.mark.xdist_group("query")
+
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -32,6 +32,8 @@ from tests.integration.shop import Shop, at_ms
 from tests.unit.report.build import EMPTY
 from tests.unit.sinks.samples import AT_MS, framed
 
+pytestmark = pytest.mark.xdist_group("report")
+
 EURO = 1_000_000
 DAY = at_ms("2024-03-01")
 ONE_DAY = 86_400_000

@@ -17,6 +17,8 @@ from streams.cli.app import build
 from tests.integration.test_views import World
 from tests.unit.sinks.samples import framed
 
+pytestmark = pytest.mark.xdist_group("retention")
+
 DAY_MS = 86_400_000
 
 

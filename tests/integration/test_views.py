@@ -19,6 +19,8 @@ from sinks.clickhouse.writer import Warehouse, Writer, connect
 from tests.oracle.landed import LandedSession, read_landed
 from tests.unit.sinks.samples import AT_MS, framed
 
+pytestmark = pytest.mark.xdist_group("views")
+
 MINUTE = 60_000
 TABLES = (
     "touchpoints", "order_records", "sessions", "carts", "actions", "identities", "identity_places",
