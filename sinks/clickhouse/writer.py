@@ -29,7 +29,7 @@ _TRANSIENT: Final = frozenset({
     594, 614, 667, 689, 718, 733, 735, 999, 1000,
 })  # fmt: skip
 
-_INSERT_SETTINGS: Final[dict[str, Any]] = {
+INSERT_SETTINGS: Final[dict[str, Any]] = {
     "async_insert": 0,
     "insert_deduplicate": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
@@ -137,7 +137,7 @@ class Writer:
             column_names=names,
             insert_block=block.data,
             fmt="Avro",
-            settings={**_INSERT_SETTINGS, "insert_deduplication_token": block.token},
+            settings={**INSERT_SETTINGS, "insert_deduplication_token": block.token},
         )
 
     def _nowhere(self, table: str, names: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
-"""ClickHouse's clients for other languages, fetched once into the user's cache, each with a program that uses it.
+"""ClickHouse's clients for other languages, fetched once into the user's cache, each with a program that uses it; and a
+ClickHouse of the version that Compose runs.
 
-Which versions: `clients/package.json`, `clients/go/go.mod`, `clients/pom.xml`. A program takes address, user, password,
-reader and the reader's password, and prints one fact a line.
+Which versions: `clients/package.json`, `clients/go/go.mod`, `clients/pom.xml`, `clients/clickhouse.txt`. A program
+takes address, user, password, reader and the reader's password, and prints one fact a line.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -67,6 +69,17 @@ def java() -> Program:
         _run(maven, *words, f"-DoutputDirectory={folder}", folder=folder)
 
     return Program((tool, "-cp", f"{_fetched('java', [pom], fill)}/*", str(SOURCES / "Read.java")))
+
+
+def server_engine() -> Path:
+    """Where Python finds the chDB that is ClickHouse 25.8. Raises ClientMissing without pip or what it installs."""
+    wanted = SOURCES / "clickhouse.txt"
+
+    def fill(folder: Path) -> None:
+        words = ("install", "-q", "--disable-pip-version-check", "--no-deps", "--target", str(folder))
+        _run(sys.executable, "-m", "pip", *words, "-r", str(wanted), folder=folder)
+
+    return _fetched("clickhouse", [wanted], fill)
 
 
 CLIENTS: Mapping[str, Callable[[], Program]] = {"javascript": javascript, "go": go, "java": java}

@@ -44,5 +44,5 @@ FROM
     ) AS said
     GROUP BY
         if(said.response_id = '', (said.profile_id, said.message_id), ('', said.response_id)), said.question_id
-)
+) AS answer
 COMMENT 'Each answer to a survey once, by response_id and question; given twice, the latest stands. is_latest: no later response of the person to the same question about the same order, ticket or conversation, or, where it is about none of these, in the same calendar month; key figures count these alone.';

@@ -24,5 +24,5 @@ FROM
         WHERE NOT is_cancelled AND toDate(ordered_at) <= {until:Date}
         GROUP BY profile_id, currency
     )
-)
+) AS customer
 COMMENT 'rfm(until = \'2024-12-31\'): customers as they stood at the end of that day (UTC), by currency: days since the last order, number of orders, net revenue. Scores from 1 to 5 (best) are quintiles among the customers of the currency; who is equal has the same score. Cancelled orders are left out.';

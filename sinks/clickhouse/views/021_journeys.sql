@@ -67,5 +67,5 @@ SELECT
     if(empty(found), [''], found.2) AS message_ids,
     if(empty(found), ['direct'], found.3) AS channels,
     if(empty(found), [''], found.4) AS campaigns
-FROM windows
+FROM windows AS journey
 COMMENT 'How persons came before each order that was not cancelled (is_converted, ending with it), and what each person has done since the last order without another: marketing channels and names of campaigns in order of time, at most lookback_days before the end. An order that nothing came before is direct, without a message_id. Parameter: lookback_days.';

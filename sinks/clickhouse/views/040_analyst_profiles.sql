@@ -2,5 +2,5 @@
 -- Less the columns of `personal`.
 CREATE OR REPLACE VIEW analyst_profiles AS
 SELECT * EXCEPT (identifiers)
-FROM profiles
+FROM profiles AS person
 COMMENT 'profiles without identifiers.';

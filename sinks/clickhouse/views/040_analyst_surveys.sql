@@ -2,5 +2,5 @@
 -- Less the columns of `personal`.
 CREATE OR REPLACE VIEW analyst_surveys AS
 SELECT * EXCEPT (comment)
-FROM surveys
+FROM surveys AS answer
 COMMENT 'surveys without what the customer wrote.';

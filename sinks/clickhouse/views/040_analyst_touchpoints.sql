@@ -7,5 +7,5 @@ SELECT * EXCEPT
     sender, reply_keyword, ticket_subject, call_id, post_id, parent_post_id, post_url, handle, followers,
     click_id, landing_url, comment, tracking_number, identified_by
 )
-FROM current_touchpoints
+FROM current_touchpoints AS touchpoint
 COMMENT 'current_touchpoints without what says who somebody is: identifiers, addresses, devices, free text.';
