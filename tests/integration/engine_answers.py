@@ -22,6 +22,7 @@ from sinks.clickhouse.chunk import Block, ChunkWriter, Span
 from sinks.clickhouse.landing import TARGETS
 from sinks.clickhouse.migrating import migrations, statements_of, views
 from sinks.clickhouse.resolving import resolve
+from sinks.clickhouse.retention import MOMENTS, keep, kept_days
 from sinks.clickhouse.writer import INSERT_SETTINGS
 from streams.core.effects import Effects
 from tests.bench.stream import shop_day
@@ -31,17 +32,19 @@ from tests.bench.warehouse_rows import inserts
 
 PEOPLE: Final = 100
 ROWS: Final = 20_000
+DATABASE: Final = "throughline"
+KEPT_DAYS: Final = 9_000
 _PARAMETER: Final = re.compile(r"\{(\w+):([^}]+)\}")
 _OF_HTTP: Final = "wait_end_of_query"
 
 
 class Engine:
-    """As much of a ClickHouse client as `resolve` needs."""
+    """As much of a ClickHouse client as `resolve` and `keep` need."""
 
     def __init__(self, directory: Path) -> None:
         self._session: Any = session.Session(str(directory / "engine"))  # type: ignore[no-untyped-call]
-        self.command("CREATE DATABASE IF NOT EXISTS throughline")
-        self.command("USE throughline")
+        self.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
+        self.command(f"USE {DATABASE}")
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """A statement without an answer."""
@@ -54,7 +57,7 @@ class Engine:
 
 
 def main(directory: Path) -> None:
-    """Land, ask, print: the engine's version, rows by table, and by question how many rows and a digest of them."""
+    """Land, ask, print: version, rows by table, days that they are kept, and by question how many rows and a digest."""
     engine: Any = Engine(directory)
     for statement in statements():
         engine.command(statement)
@@ -62,9 +65,11 @@ def main(directory: Path) -> None:
     for statement in inserts(ROWS):
         engine.command(f"{statement} SETTINGS max_partitions_per_insert_block = 0")
     resolve(engine, {})
+    keep(engine, DATABASE, dict.fromkeys(MOMENTS, KEPT_DAYS))
+    kept = kept_days(engine, DATABASE)
     answers = {name: digest(engine.query(sql).result_rows) for name, sql in QUESTIONS.items()}
     version = engine.query("SELECT version()").result_rows[0][0]
-    print(json.dumps({"version": version, "landed": landed, "answers": answers}))
+    print(json.dumps({"version": version, "landed": landed, "kept": kept, "answers": answers}))
 
 
 def statements() -> Iterable[str]:
@@ -119,7 +124,7 @@ def _insert(table: str, block: Block, block_file: Path) -> str:
 
 def _bound(sql: str, parameters: Mapping[str, Any]) -> str:
     return (
-        _PARAMETER.sub(lambda found: f"CAST({json.dumps(parameters[found[1]])} AS {found[2]})", sql)
+        _PARAMETER.sub(lambda found: f"CAST({parameters[found[1]]!r} AS {found[2]})", sql)
         if parameters
         else sql
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sinks.clickhouse.retention import FOR_EVER
 from tests.conftest import REPOSITORY, require
 from tests.integration.foreign_clients import ClientMissing, server_engine
 
@@ -37,6 +38,8 @@ def test_the_server_of_compose_says_what_the_embedded_warehouse_says(tmp_path: P
     assert theirs.pop("version").startswith(f"{version}.")
     assert not ours.pop("version").startswith(f"{version}.")
     assert theirs == ours
+    assert ours["kept"]
+    assert FOR_EVER not in ours["kept"].values()
     assert all(records == rows for records, rows in ours["landed"].values())
     assert sum(count > 0 for count, _ in ours["answers"].values()) > 0.9 * len(ours["answers"])
 
