@@ -29,7 +29,6 @@ NOT_SETTINGS = {
     "THROUGHLINE_REQUIRE": "tests: what may not be skipped (kafka, data, clients)",
     "THROUGHLINE_SEED": "tests: repeats a run",
     "THROUGHLINE_HISTORIES": "tests: how many histories full of merges and splits are compared",
-    "THROUGHLINE_KILLS": "tests: at how many random moments the sink is killed",
     "THROUGHLINE_SEEDS": "tests: how many worlds the simulation plays",
     "THROUGHLINE_FIRST_SEED": "tests: the first of them",
     "THROUGHLINE_FAILPOINTS": "tests: where a worker ends, freezes or fails (streams/runtime/failpoints.py)",

@@ -32,11 +32,10 @@ from sinks.clickhouse.resolving import Resolver
 from sinks.clickhouse.writer import Warehouse, Writer, connect
 from sinks.dead_letters import DeadLetters
 from streams.broker.jars import ToolMissing
-from streams.core.step import Effects
 from tests.bench.real_kafka import installation, node
 from tests.bench.report import Row, Section
 from tests.bench.stream import Stream
-from tests.bench.tasks import Tasks, rounds_of
+from tests.bench.tasks import made_of
 from tests.bench.whole_job import PARTITIONS
 
 TOPIC = "touchpoints.stitched"
@@ -61,26 +60,16 @@ class Cost:
 def section(stream: Stream, *, rows: int) -> Section:
     """A backlog of so many rows, then delays at 20,000 rows/s; a section without rows where no Kafka can be had."""
     title = "Landing touchpoints in ClickHouse"
-    stitched, told = made_of(stream)
+    made = made_of(stream, [TOPIC, IDENTITIES])
     try:
         with tempfile.TemporaryDirectory(prefix="throughline-bench-") as scratch, node(Path(scratch)) as at:
             return Section(
-                title, _rows(at, stitched, told, rows, Path(scratch)), "chunks of default settings"
+                title,
+                _rows(at, made[TOPIC], made[IDENTITIES], rows, Path(scratch)),
+                "chunks of default settings",
             )
     except ToolMissing as missing:
         return Section(title, [], str(missing))
-
-
-def made_of(stream: Stream) -> tuple[list[bytes], list[bytes]]:
-    """What a worker makes of a day's touchpoints, and what it says of identities."""
-    found: dict[str, list[bytes]] = {TOPIC: [], IDENTITIES: []}
-
-    def see(_: int, effects: Effects) -> None:
-        for topic, values in found.items():
-            values.extend(value for _, value in effects.outputs.get(topic, ()))
-
-    Tasks(1).run(rounds_of(stream, 1), see=see)
-    return found[TOPIC], found[IDENTITIES]
 
 
 def _rows(

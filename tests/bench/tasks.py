@@ -6,7 +6,7 @@ Carries messages to the inbox of the receiving task's next batch and outputs now
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from schemas.catalog import Catalog
 from streams.core.identifier import Identifiers, murmur2
@@ -113,3 +113,15 @@ class Tasks:
             self.step_s += ended_s - started_s
             self.apply_s += time.process_time() - ended_s
             yield partition, effects
+
+
+def made_of(stream: Stream, topics: Iterable[str]) -> dict[str, list[bytes]]:
+    """What one task makes of the stream, by topic."""
+    made: dict[str, list[bytes]] = {topic: [] for topic in topics}
+
+    def see(_: int, effects: Effects) -> None:
+        for topic, values in made.items():
+            values.extend(value for _, value in effects.outputs.get(topic, ()))
+
+    Tasks(1).run(rounds_of(stream, 1), see=see)
+    return made

@@ -24,9 +24,8 @@ from sinks.clickhouse.migrating import migrations, statements_of, views
 from sinks.clickhouse.resolving import resolve
 from sinks.clickhouse.retention import MOMENTS, keep, kept_days
 from sinks.clickhouse.writer import INSERT_SETTINGS
-from streams.core.effects import Effects
 from tests.bench.stream import shop_day
-from tests.bench.tasks import Tasks, rounds_of
+from tests.bench.tasks import made_of
 from tests.bench.warehouse import QUESTIONS
 from tests.bench.warehouse_rows import inserts
 
@@ -82,13 +81,7 @@ def statements() -> Iterable[str]:
 
 def land_a_day(engine: Engine, block_file: Path) -> dict[str, tuple[int, int]]:
     """By topic: how many records there were, how many rows there are."""
-    made: dict[str, list[bytes]] = {topic: [] for topic in TARGETS}
-
-    def see(_: int, effects: Effects) -> None:
-        for topic, values in made.items():
-            values.extend(value for _, value in effects.outputs.get(topic, ()))
-
-    Tasks(1).run(rounds_of(shop_day(PEOPLE), 1), see=see)
+    made = made_of(shop_day(PEOPLE), TARGETS)
     chunks = ChunkWriter(Catalog.embedded().schema)
     found = {}
     for topic, target in TARGETS.items():
